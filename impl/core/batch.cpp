@@ -1,0 +1,394 @@
+#include "impl/core/batch.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace relayattn {
+
+// One call's use of a batch: exclusive, or shared with other attend workers.
+class Batch::User {
+  public:
+    enum Kind { exclusive, worker };
+
+    User(std::atomic<int32_t>& users, Kind kind) : users_(users), kind_(kind) {
+        int32_t seen = users_.load(std::memory_order_relaxed);
+        do {
+            if (seen < 0 || (kind == exclusive && seen != 0))
+                return;
+        } while (!users_.compare_exchange_weak(seen, kind == exclusive ? -1 : seen + 1,
+                                               std::memory_order_acquire));
+        entered_ = true;
+    }
+    ~User() {
+        if (entered_)
+            users_.fetch_add(kind_ == exclusive ? 1 : -1, std::memory_order_release);
+    }
+    User(const User&) = delete;
+    User& operator=(const User&) = delete;
+
+    Result<void> check() const {
+        if (entered_)
+            return {};
+        return error(Code::busy,
+                     "batch is in use by another call; one thread at a time may use it");
+    }
+
+  private:
+    std::atomic<int32_t>& users_;
+    Kind kind_;
+    bool entered_ = false;
+};
+
+namespace {
+
+Result<void> not_open(const char* what) {
+    return error(Code::state, "batch has no open step; begin one before ", what);
+}
+
+}  // namespace
+
+Batch::Batch(std::shared_ptr<Cache> cache, const BatchOptions& options)
+    : cache_(std::move(cache)),
+      options_(options),
+      plans_(cache_->model().groups().size()),
+      layer_slot_(static_cast<size_t>(cache_->model().num_layers()), 0) {
+    for (const LayerGroup& group : cache_->model().groups()) {
+        for (size_t i = 0; i < group.layers.size(); ++i)
+            layer_slot_[static_cast<size_t>(group.layers[i])] = static_cast<int64_t>(i);
+    }
+}
+
+Batch::~Batch() {
+    if (!open_)
+        return;
+    cache_->context().log(Context::warning, "a batch was released with its step open: aborted");
+    const std::lock_guard lock(cache_->mutex);
+    // The queue of the last call holds all the work that may still touch the step's pages. If
+    // marking it fails the device is lost, and no reuse of a page can make that worse.
+    (void)static_cast<bool>(cache_->order().after(last_queue_));
+    give_back(rows_);
+    close(rows_);
+}
+
+int64_t Batch::pages_for(const Sequence& sequence, size_t pool, int64_t appended) const {
+    if (appended == 0)
+        return 0;
+    const Extent& tail = sequence.tail(pool).extent;
+    return tail.pages_until(sequence.end() + appended, cache_->page_size()) -
+           static_cast<int64_t>(tail.pages.size()) + (sequence.must_copy_last(pool) ? 1 : 0);
+}
+
+Result<void> Batch::check_free_pages(const BatchInput& input) const {
+    for (size_t pool = 0; pool < cache_->pools.size(); ++pool) {
+        int64_t needed = 0;
+        for (size_t i = 0; i < input.sequences.size(); ++i) {
+            const int64_t q_len = (input.flags(i) & row_new_absent) != 0 ? 0 : input.q_lens[i];
+            needed += pages_for(*input.sequences[i], pool, q_len);
+        }
+        if (needed > cache_->pools[pool].free())
+            return error(Code::pages, "the step needs ", needed, " pages and ",
+                         cache_->pools[pool].free(), " are free; release a sequence or a prefix");
+    }
+    return {};
+}
+
+void Batch::make_rows(const BatchInput& input, std::vector<StepRow>& rows) const {
+    rows.resize(input.sequences.size());
+    for (size_t i = 0; i < rows.size(); ++i) {
+        StepRow& row = rows[i];
+        row.sequence = input.sequences[i];
+        row.q_len = input.q_lens[i];
+        row.flags = input.flags(i);
+        row.start = row.sequence->end();
+        row.pools.resize(cache_->pools.size());
+        for (size_t pool = 0; pool < row.pools.size(); ++pool) {
+            const std::vector<int32_t>& tail = row.sequence->tail(pool).extent.pages;
+            PoolPages& pages = row.pools[pool];
+            pages.pages.reserve(
+                tail.size() + static_cast<size_t>(pages_for(*row.sequence, pool, row.appended())));
+            pages.pages = tail;
+            pages.first_new = tail.size();
+        }
+    }
+}
+
+void Batch::take_pages(std::vector<StepRow>& rows) const noexcept {
+    for (StepRow& row : rows) {
+        for (size_t pool = 0; pool < row.pools.size() && row.appended() > 0; ++pool) {
+            PoolPages& pages = row.pools[pool];
+            const Extent& tail = row.sequence->tail(pool).extent;
+            PagePool& from = cache_->pools[pool];
+            if (row.sequence->must_copy_last(pool)) {
+                pages.copies_last = true;
+                pages.first_new -= 1;
+                pages.pages.back() = from.take();
+            }
+            const auto needed = static_cast<size_t>(
+                tail.pages_until(row.start + row.appended(), cache_->page_size()));
+            while (pages.pages.size() < needed)
+                pages.pages.push_back(from.take());
+        }
+    }
+}
+
+void Batch::give_back(std::vector<StepRow>& rows) noexcept {
+    for (StepRow& row : rows) {
+        for (size_t pool = 0; pool < row.pools.size(); ++pool) {
+            const PoolPages& pages = row.pools[pool];
+            for (size_t i = pages.first_new; i < pages.pages.size(); ++i)
+                cache_->pools[pool].release(pages.pages[i]);
+        }
+    }
+}
+
+void Batch::close(std::vector<StepRow>& finished) noexcept {
+    for (StepRow& row : finished) {
+        if (row.sequence != nullptr)
+            row.sequence->set_in_batch(false);
+    }
+    finished.clear();
+    open_ = false;
+}
+
+Result<void> Batch::copy_shared_pages(const std::vector<StepRow>& rows, void* queue) {
+    const int64_t page_size = cache_->page_size();
+    std::vector<int64_t> from, to;
+    for (size_t pool = 0; pool < cache_->pools.size(); ++pool) {
+        from.clear();
+        to.clear();
+        for (const StepRow& row : rows) {
+            const PoolPages& pages = row.pools[pool];
+            if (!pages.copies_last)
+                continue;
+            const Extent& tail = row.sequence->tail(pool).extent;
+            const auto last = static_cast<int64_t>(tail.pages.size()) - 1;
+            const int64_t used = tail.slot_in_page(row.start, page_size);
+            for (int64_t slot = last == 0 ? tail.first_slot : 0; slot < used; ++slot) {
+                from.push_back(tail.pages.back() * page_size + slot);
+                to.push_back(pages.pages[static_cast<size_t>(last)] * page_size + slot);
+            }
+        }
+        if (from.empty())
+            continue;
+        Result<void> ok = cache_->backend().copy(cache_->pool_stores(pool), from, to, queue);
+        if (!ok)
+            return ok;
+    }
+    return {};
+}
+
+Result<int64_t> Batch::pages_needed(const BatchInput& input, size_t pool) {
+    const User user(users_, User::exclusive);
+    if (Result<void> ok = user.check(); !ok)
+        return ok.error();
+    const std::lock_guard lock(cache_->mutex);
+    if (Result<void> ok = check(input); !ok)
+        return ok.error();
+    int64_t needed = 0;
+    for (size_t i = 0; i < input.sequences.size(); ++i) {
+        if ((input.flags(i) & row_new_absent) == 0)
+            needed += pages_for(*input.sequences[i], pool, input.q_lens[i]);
+    }
+    return needed;
+}
+
+Result<void> Batch::begin(BatchInput input, void* queue) {
+    const User user(users_, User::exclusive);
+    if (Result<void> ok = user.check(); !ok)
+        return ok;
+    const std::lock_guard lock(cache_->mutex);
+    if (open_)
+        return error(Code::state,
+                     "batch has an open step; commit or abort it before the next begin");
+    if (Result<void> ok = check(input); !ok)
+        return ok;
+    if (Result<void> ok = check_free_pages(input); !ok)
+        return ok;
+    if (Result<void> ok = cache_->order().before(queue); !ok)
+        return ok;
+    std::vector<StepRow> rows;
+    make_rows(input, rows);
+    // From here on a failure gives the pages back, whether it is returned or thrown.
+    struct Undo {
+        Batch* batch;
+        std::vector<StepRow>& rows;
+        ~Undo() {
+            if (batch != nullptr)
+                batch->give_back(rows);
+        }
+    } undo{this, rows};
+    take_pages(rows);
+    if (Result<void> ok = copy_shared_pages(rows, queue); !ok)
+        return ok;
+    if (Result<void> ok = plan_step(rows, input, queue); !ok)
+        return ok;
+    if (Result<void> ok = cache_->order().after(queue); !ok)
+        return ok;
+    undo.batch = nullptr;
+    num_appended_ = 0;
+    for (StepRow& row : rows) {
+        row.sequence->set_in_batch(true);
+        num_appended_ += row.appended();
+    }
+    num_out_rows_ = plans_.front().work.num_tokens() + input.padded_tokens;
+    rows_ = std::move(rows);
+    open_ = was_begun_ = true;
+    last_queue_ = queue;
+    return {};
+}
+
+Result<void> Batch::begin_dummy(int64_t rows, int64_t q_len, int64_t kv_len, void* queue) {
+    const User user(users_, User::exclusive);
+    if (Result<void> ok = user.check(); !ok)
+        return ok;
+    const std::lock_guard lock(cache_->mutex);
+    if (open_)
+        return error(Code::state,
+                     "batch has an open step; commit or abort it before the next begin");
+    constexpr int64_t most = (int64_t{1} << 31) - 1;
+    if (rows < 0 || rows > most)
+        return error(Code::argument, "rows is ", rows, "; it must be from 0 to ", most);
+    if (q_len < 0 || q_len > most / std::max<int64_t>(rows, 1))
+        return error(Code::argument, "q_len is ", q_len, "; it must be from 0 to ",
+                     most / std::max<int64_t>(rows, 1), " at ", rows, " rows");
+    if (kv_len < q_len || kv_len > most / std::max<int64_t>(rows, 1))
+        return error(Code::argument, "kv_len is ", kv_len, "; it must be from q_len = ", q_len,
+                     " to ", most / std::max<int64_t>(rows, 1), " at ", rows, " rows");
+    if (Result<void> ok = check_bounds(rows, rows * q_len); !ok)
+        return ok;
+    for (size_t g = 0; g < plans_.size(); ++g) {
+        build_dummy(plans_[g], cache_->pool_of(static_cast<int64_t>(g)), rows, q_len, kv_len);
+        if (Result<void> ok = plan_group(g, queue); !ok)
+            return ok;
+    }
+    num_appended_ = 0;
+    num_out_rows_ = rows * q_len;
+    open_ = was_begun_ = true;
+    last_queue_ = queue;
+    return {};
+}
+
+Result<void> Batch::attend(int64_t layer, const AttendCall& call, void* queue) {
+    const User user(users_, User::exclusive);
+    if (Result<void> ok = user.check(); !ok)
+        return ok;
+    if (!open_)
+        return not_open("attend");
+    AttendCall full = call;
+    full.layer = &cache_->model().layer(layer);
+    full.store = cache_->store(layer);
+    if (Result<void> ok = check_call(full, false); !ok)
+        return ok;
+    last_queue_ = queue;
+    return plans_[static_cast<size_t>(full.layer->group)].device->attend(full, queue);
+}
+
+Result<void> Batch::attend_worker(int64_t layer, const AttendCall& call, int64_t worker,
+                                  int64_t num_workers) {
+    const User user(users_, User::worker);
+    if (Result<void> ok = user.check(); !ok)
+        return ok;
+    if (!open_)
+        return not_open("attend_worker");
+    AttendCall full = call;
+    full.layer = &cache_->model().layer(layer);
+    full.store = cache_->store(layer);
+    if (call.k.data != nullptr)
+        return error(Code::argument,
+                     "k and v are given; a worker's must be null, since nobody could wait for them "
+                     "to be written");
+    if (Result<void> ok = check_call(full, true); !ok)
+        return ok;
+    return plans_[static_cast<size_t>(full.layer->group)].device->attend_worker(
+        full, layer_slot_[static_cast<size_t>(layer)], worker, num_workers);
+}
+
+Result<void> Batch::move_kept(std::span<const int64_t> kept, std::span<const int64_t> index,
+                              void* queue) {
+    const int64_t page_size = cache_->page_size();
+    std::vector<int64_t> from, to;
+    for (size_t pool = 0; pool < cache_->pools.size(); ++pool) {
+        from.clear();
+        to.clear();
+        size_t next = 0;
+        for (size_t i = 0; i < rows_.size(); ++i) {
+            const StepRow& row = rows_[i];
+            const Extent& tail = row.sequence->tail(pool).extent;
+            const auto slot_of = [&](int64_t token) {
+                const int64_t place = tail.first_slot + row.start + token - tail.begin;
+                return row.pools[pool].pages[static_cast<size_t>(place / page_size)] * page_size +
+                       place % page_size;
+            };
+            for (int64_t j = 0; j < kept[i]; ++j) {
+                const int64_t token = index[next++];
+                if (token == j)
+                    continue;
+                from.push_back(slot_of(token));
+                to.push_back(slot_of(j));
+            }
+        }
+        if (from.empty())
+            continue;
+        Result<void> ok = cache_->backend().copy(cache_->pool_stores(pool), from, to, queue);
+        if (!ok)
+            return ok;
+    }
+    return {};
+}
+
+Result<void> Batch::commit(std::span<const int64_t> kept, bool keep_all,
+                           std::span<const int64_t> index, bool has_index, void* queue) {
+    const User user(users_, User::exclusive);
+    if (Result<void> ok = user.check(); !ok)
+        return ok;
+    const std::lock_guard lock(cache_->mutex);
+    if (!open_)
+        return not_open("commit");
+    if (Result<void> ok = check_kept(kept, keep_all, index, has_index); !ok)
+        return ok;
+    if (has_index) {
+        if (Result<void> ok = cache_->order().before(queue); !ok)
+            return ok;
+        if (Result<void> ok = move_kept(kept, index, queue); !ok)
+            return ok;
+    }
+    if (Result<void> ok = cache_->order().after(queue); !ok)
+        return ok;
+    for (size_t i = 0; i < rows_.size(); ++i) {
+        StepRow& row = rows_[i];
+        if (row.sequence == nullptr || row.appended() == 0)
+            continue;
+        const int64_t length = row.start + (keep_all ? row.appended() : kept[i]);
+        for (size_t pool = 0; pool < row.pools.size(); ++pool)
+            row.sequence->adopt(pool, row.pools[pool].pages, row.pools[pool].copies_last, length);
+        row.sequence->set_end(length);
+    }
+    close(rows_);
+    return {};
+}
+
+Result<void> Batch::abort(void* queue) {
+    const User user(users_, User::exclusive);
+    if (Result<void> ok = user.check(); !ok)
+        return ok;
+    const std::lock_guard lock(cache_->mutex);
+    if (!open_)
+        return not_open("abort");
+    if (Result<void> ok = cache_->order().after(queue); !ok)
+        return ok;
+    give_back(rows_);
+    close(rows_);
+    return {};
+}
+
+Result<BatchQuery> Batch::query(int64_t group) {
+    const User user(users_, User::exclusive);
+    if (Result<void> ok = user.check(); !ok)
+        return ok.error();
+    if (!was_begun_)
+        return error(Code::state, "batch has not been begun; there is no plan to ask about");
+    const GroupPlan& plan = plans_[static_cast<size_t>(group)];
+    return BatchQuery{plan.summary, plan.device->num_launches()};
+}
+
+}  // namespace relayattn

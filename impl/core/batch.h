@@ -1,0 +1,141 @@
+// One step of many sequences: reserves pages, plans every layer group, attends, commits or aborts.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <span>
+#include <vector>
+
+#include "impl/core/cache.h"
+#include "impl/core/plan/planner.h"
+#include "impl/core/sequence.h"
+
+namespace relayattn {
+
+struct BatchOptions {
+    int64_t max_rows = 0;  // sequences; 0 here and below = grows as needed
+    int64_t max_tokens = 0;
+    int64_t max_runs = 0;
+    int64_t max_kv_tokens = 0;
+    PlanMode mode = PlanMode::automatic;
+    bool graph = false;
+    bool batch_invariant = false;
+    bool tree = false;
+    void* scratch = nullptr;
+    int64_t scratch_size = 0;
+    void* metadata = nullptr;
+    int64_t metadata_size = 0;
+};
+
+enum RowFlags : int64_t { row_noncausal = 1, row_new_absent = 2 };
+
+struct BatchInput {
+    std::vector<std::shared_ptr<Sequence>> sequences;
+    std::span<const int64_t> q_lens;
+    std::span<const int64_t> row_flags;  // empty = all 0
+    const uint8_t* tree_mask = nullptr;
+    int64_t tree_stride = 0;
+    std::span<const int64_t> spans;  // triples: row, begin, end
+    int64_t padded_tokens = 0;
+
+    int64_t flags(size_t row) const { return row_flags.empty() ? 0 : row_flags[row]; }
+};
+
+struct BatchQuery {
+    PlanSummary plan;
+    int64_t launches = 0;
+};
+
+class Batch {
+  public:
+    static Result<std::shared_ptr<Batch>> create(std::shared_ptr<Cache> cache,
+                                                 const BatchOptions& options);
+    static Result<PlanMemory> memory_needed(const Cache& cache, const BatchOptions& options);
+    ~Batch();
+    Batch(const Batch&) = delete;
+    Batch& operator=(const Batch&) = delete;
+
+    const std::shared_ptr<Cache>& cache() const { return cache_; }
+
+    Result<int64_t> pages_needed(const BatchInput& input, size_t pool);
+    Result<void> begin(BatchInput input, void* queue);
+    Result<void> begin_dummy(int64_t rows, int64_t q_len, int64_t kv_len, void* queue);
+    Result<void> attend(int64_t layer, const AttendCall& call, void* queue);
+    Result<void> attend_worker(int64_t layer, const AttendCall& call, int64_t worker,
+                               int64_t num_workers);
+    // kept empty = all new tokens; index empty = each sequence's first ones.
+    Result<void> commit(std::span<const int64_t> kept, bool keep_all,
+                        std::span<const int64_t> index, bool has_index, void* queue);
+    Result<void> abort(void* queue);
+    Result<BatchQuery> query(int64_t group);
+
+  private:
+    struct PoolPages {
+        std::vector<int32_t> pages;  // the tail's pages with the new ones
+        size_t first_new = 0;        // pages from here on were taken for this step
+        bool copies_last = false;    // pages[first_new] stands for the tail's last, shared page
+    };
+    struct StepRow {
+        std::shared_ptr<Sequence> sequence;  // null in a dummy step
+        int64_t q_len = 0;
+        int64_t flags = 0;
+        int64_t start = 0;  // its length before the step
+        std::vector<PoolPages> pools;
+
+        int64_t appended() const { return (flags & row_new_absent) != 0 ? 0 : q_len; }
+    };
+    struct GroupPlan {
+        PlanShape shape;
+        DeviceFigures figures;
+        std::unique_ptr<DevicePlan> device;
+        Planner planner;
+        WorkList work;
+        Forest forest;
+        PlanSummary summary;
+    };
+    class User;  // marks the batch as in use for one call
+
+    Batch(std::shared_ptr<Cache> cache, const BatchOptions& options);
+
+    Result<void> check(const BatchInput& input) const;
+    Result<void> check_spans(const BatchInput& input) const;
+    Result<void> check_call(const AttendCall& call, bool kv_in_pages) const;
+    Result<void> check_bounds(int64_t rows, int64_t tokens) const;
+    int64_t pages_for(const Sequence& sequence, size_t pool, int64_t appended) const;
+    Result<void> check_free_pages(const BatchInput& input) const;
+    void make_rows(const BatchInput& input, std::vector<StepRow>& rows) const;
+    void take_pages(std::vector<StepRow>& rows) const noexcept;
+    void give_back(std::vector<StepRow>& rows) noexcept;
+    Result<void> copy_shared_pages(const std::vector<StepRow>& rows, void* queue);
+    Result<void> plan_step(const std::vector<StepRow>& rows, const BatchInput& input, void* queue);
+    Result<void> plan_group(size_t group, void* queue);
+    void start_work(size_t group, const std::vector<StepRow>& rows, const BatchInput& input);
+    void build_forest(size_t group, const std::vector<StepRow>& rows);
+    int32_t run_of(const Node* node, GroupPlan& plan, size_t pool, int64_t needed_from);
+    void build_dummy(GroupPlan& plan, size_t pool, int64_t rows, int64_t q_len, int64_t kv_len);
+    bool is_fixed() const;
+    Result<void> fit(GroupPlan& plan, size_t group);
+    Result<void> move_kept(std::span<const int64_t> kept, std::span<const int64_t> index,
+                           void* queue);
+    Result<void> check_kept(std::span<const int64_t> kept, bool keep_all,
+                            std::span<const int64_t> index, bool has_index) const;
+    void close(std::vector<StepRow>& finished) noexcept;
+
+    std::shared_ptr<Cache> cache_;
+    BatchOptions options_;
+    std::vector<GroupPlan> plans_;     // per layer group
+    std::vector<int64_t> layer_slot_;  // per layer: its place in its group
+    std::vector<StepRow> rows_;
+    std::atomic<int32_t> users_{0};  // -1 = one exclusive, n = n attend workers
+    bool open_ = false;
+    bool was_begun_ = false;
+    int64_t num_appended_ = 0;  // new tokens of the open step that go into pages
+    int64_t num_out_rows_ = 0;  // rows of out, padded ones included
+    uint64_t step_ = 0;
+    std::vector<const Node*> fresh_nodes_;  // scratch of run_of
+    void* last_queue_ = nullptr;
+};
+
+}  // namespace relayattn

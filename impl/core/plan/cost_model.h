@@ -1,0 +1,33 @@
+// How long work takes on a device: pure functions over the device's figures.
+#pragma once
+
+#include <cstdint>
+
+#include "impl/core/layer.h"
+#include "impl/core/plan/device_figures.h"
+
+namespace relayattn {
+
+// The attention that is planned, as the cost model sees it.
+struct CostShape {
+    KvGeometry kv;
+    int64_t rows_per_token = 1;  // query heads per KV head
+
+    int64_t num_q_heads() const { return kv.num_kv_heads * rows_per_token; }
+    int64_t token_bytes() const {  // K and V of one token and KV head
+        return (kv.head_dim_k + kv.head_dim_v) * size_of(kv.dtype);
+    }
+};
+
+// One worker's time for `kv_tokens` of one KV head against `rows` rows, when all workers are busy.
+double unit_ns(const DeviceFigures& figures, const CostShape& shape, int64_t kv_tokens,
+               int64_t rows);
+
+// A run of kv_tokens that `sequences` sequences with `query_tokens` tokens in all share: the time
+// of the whole device if it is read once for all, and once for each.
+double relay_ns(const DeviceFigures& figures, const CostShape& shape, int64_t kv_tokens,
+                int64_t query_tokens, bool adds_first_partial);
+double flat_ns(const DeviceFigures& figures, const CostShape& shape, int64_t kv_tokens,
+               int64_t query_tokens, int64_t sequences);
+
+}  // namespace relayattn

@@ -1,0 +1,35 @@
+// The choice of an instruction set: the best that the machine has, or the one that the environment
+// variable RELAYATTN_ISA names.
+#pragma once
+
+#include <cstdint>
+
+#include "impl/core/result.h"
+#include "impl/cpu/job.h"
+
+namespace relayattn::cpu {
+
+struct InstructionSet {
+    const char* name;
+    int64_t id;         // BackendInfo::isa
+    uint32_t required;  // bits of machine_features()
+    const KernelTable* kernels;
+};
+
+enum Feature : uint32_t {
+    k_feature_avx2 = 1,
+    k_feature_fma = 2,
+    k_feature_f16c = 4,
+    k_feature_avx512f = 8,
+    k_feature_avx512bw = 16,
+    k_feature_avx512vl = 32,
+    k_feature_avx512dq = 64,
+};
+
+// What processor and operating system offer together.
+uint32_t machine_features();
+
+// `name` is the variable's value; null or empty leaves the choice to the machine.
+Result<const InstructionSet*> choose_instruction_set(const char* name, uint32_t features);
+
+}  // namespace relayattn::cpu

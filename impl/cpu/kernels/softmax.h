@@ -1,0 +1,101 @@
+// One row of scores: soft cap, ALiBi, mask, and the online softmax (Milakov and Gimelshein 2018)
+// that turns scores into unnormalised probabilities in place. All in log2 units.
+#pragma once
+
+#include "impl/cpu/kernels/math.h"
+#include "impl/cpu/kernels/steps.h"
+
+namespace relayattn::cpu {
+namespace {
+
+template <class V>
+inline void cap_row(float* scores, int64_t columns, float cap) {
+    for (int64_t c = 0; c < columns; c += V::width) {
+        V::store(scores + c, V::mul(V::set(cap), tanh<V>(V::load(scores + c))));
+    }
+}
+
+// scores -= slope * |key position - query position|
+template <class V>
+inline void add_alibi(const Step& step, float* scores, float slope, int32_t position) {
+    float iota[V::width];
+    for (int i = 0; i < V::width; ++i) {
+        iota[i] = static_cast<float>(i);
+    }
+    for (int32_t s = 0; s < step.num_segments; ++s) {
+        const Segment& seg = step.segments[s];
+        auto distance =
+            V::add(V::load(iota), V::set(static_cast<float>(seg.position - seg.lead - position)));
+        for (int64_t c = seg.column; c < seg.end_column; c += V::width) {
+            const auto far = V::max(distance, V::sub(V::zero(), distance));
+            V::store(scores + c, V::fma(V::set(-slope), far, V::load(scores + c)));
+            distance = V::add(distance, V::set(static_cast<float>(V::width)));
+        }
+    }
+}
+
+inline void hide(float* scores, int64_t begin, int64_t end) {
+    for (int64_t c = begin; c < end; ++c) {
+        scores[c] = -k_infinity;
+    }
+}
+
+inline int32_t clamp(int32_t value, int32_t low, int32_t high) {
+    return value < low ? low : value > high ? high : value;
+}
+
+// Hides the columns that hold no key, or whose key lies outside [begin, end). Scores there may be
+// NaN: they are overwritten, not added to.
+inline void hide_outside(const Step& step, float* scores, int32_t begin, int32_t end) {
+    for (int32_t s = 0; s < step.num_segments; ++s) {
+        const Segment& seg = step.segments[s];
+        const int32_t first = seg.column + seg.lead;
+        const int32_t from = first + clamp(begin - seg.position, 0, seg.tokens);
+        const int32_t to = first + clamp(end - seg.position, 0, seg.tokens);
+        hide(scores, seg.column, from);
+        hide(scores, to > from ? to : from, seg.end_column);
+    }
+}
+
+// Hides the new tokens (those at new_begin and after) whose bit in the tree mask is not set.
+inline void hide_branches(const Step& step, float* scores, const uint8_t* bits, int32_t new_begin,
+                          int32_t end) {
+    for (int32_t s = 0; s < step.num_segments; ++s) {
+        const Segment& seg = step.segments[s];
+        const int32_t from = clamp(new_begin, seg.position, seg.position + seg.tokens);
+        const int32_t to = clamp(end, seg.position, seg.position + seg.tokens);
+        for (int32_t p = from; p < to; ++p) {
+            const int32_t j = p - new_begin;
+            if ((bits[j / 8] >> (j % 8) & 1) == 0) {
+                scores[seg.column + seg.lead + p - seg.position] = -k_infinity;
+            }
+        }
+    }
+}
+
+// scores become 2^(score - m) for the new maximum m; l holds the sum in lanes. Returns what earlier
+// sums are to be multiplied by. A row that has seen no key yet keeps m = -inf and sums of 0.
+template <class V>
+inline float softmax_row(float* scores, int64_t columns, float& m, float* l) {
+    auto top = V::load(scores);
+    for (int64_t c = V::width; c < columns; c += V::width) {
+        top = V::max(top, V::load(scores + c));
+    }
+    const float step_top = V::hmax(top);
+    const float new_m = step_top > m ? step_top : m;
+    const float reference = new_m == -k_infinity ? 0.0f : new_m;
+    const float alpha = m == new_m ? 1.0f : exp2_one<V>(m - reference);
+    m = new_m;
+    const auto shift = V::set(reference);
+    auto sum = V::mul(V::load(l), V::set(alpha));
+    for (int64_t c = 0; c < columns; c += V::width) {
+        const auto p = exp2<V>(V::sub(V::load(scores + c), shift));
+        V::store(scores + c, p);
+        sum = V::add(sum, p);
+    }
+    V::store(l, sum);
+    return alpha;
+}
+
+}  // namespace
+}  // namespace relayattn::cpu

@@ -1,0 +1,97 @@
+// Walks the pieces of an item in steps of at most job.step_columns columns. A column is one slot of
+// a K block, used or not; steps depend on the pieces alone, never on the rows.
+#pragma once
+
+#include "impl/cpu/job.h"
+#include "impl/cpu/kernels/elements.h"
+
+namespace relayattn::cpu {
+namespace {
+
+constexpr int64_t k_max_blocks = k_max_columns / k_lane;
+
+// Consecutive slots of one page.
+struct Segment {
+    const void* v;      // V of the page and head
+    int64_t slot;       // of the first token, in the page
+    int32_t column;     // of the first block's first slot
+    int32_t lead;       // unused slots before the first token in its block
+    int32_t tokens;
+    int32_t end_column;  // after the last block
+    int32_t position;   // of the first token
+};
+
+struct Step {
+    const void* k_blocks[k_max_blocks];
+    Segment segments[k_max_blocks];
+    int32_t num_segments;
+    int32_t columns;
+    bool ragged;  // some column holds no token of the item
+
+    int32_t begin_position() const { return segments[0].position; }
+    int32_t end_position() const {
+        const Segment& last = segments[num_segments - 1];
+        return last.position + last.tokens;
+    }
+};
+
+struct Cursor {
+    const Piece* piece;
+    const Piece* end;
+    int64_t done;  // tokens of *piece already walked
+};
+
+template <class T>
+inline bool add_segment(const AttendJob& job, int64_t head, Cursor& cursor, Step& step) {
+    const PackedLayout& p = job.layout;
+    const Piece& piece = *cursor.piece;
+    const int64_t at = piece.first_slot + cursor.done;
+    const int64_t page = job.page_table[piece.table_offset + at / p.page_size];
+    Segment& s = step.segments[step.num_segments];
+    s.slot = at % p.page_size;
+    s.lead = static_cast<int32_t>(s.slot % k_lane);
+    int64_t tokens = piece.num_tokens - cursor.done;
+    const int64_t in_page = p.page_size - s.slot;
+    const int64_t in_step = job.step_columns - step.columns - s.lead;
+    tokens = tokens < in_page ? tokens : in_page;
+    tokens = tokens < in_step ? tokens : in_step;
+    s.tokens = static_cast<int32_t>(tokens);
+    s.position = static_cast<int32_t>(piece.position + cursor.done);
+    s.column = step.columns;
+    s.end_column = static_cast<int32_t>(round_up(step.columns + s.lead + tokens, k_lane));
+    s.v = reinterpret_cast<const T*>(job.v_pages) + page * p.v_page + head * p.v_head;
+    const T* k = reinterpret_cast<const T*>(job.k_pages) + page * p.k_page + head * p.k_head +
+                 s.slot / k_lane * p.k_block;
+    for (int64_t c = s.column; c < s.end_column; c += k_lane, k += p.k_block) {
+        step.k_blocks[c / k_lane] = k;
+    }
+    step.ragged |= s.end_column - s.column != s.tokens;
+    step.columns = s.end_column;
+    ++step.num_segments;
+    cursor.done += tokens;
+    if (cursor.done == piece.num_tokens) {
+        ++cursor.piece;
+        cursor.done = 0;
+    }
+    return step.columns < job.step_columns;
+}
+
+// False when no token is left.
+template <class T>
+inline bool next_step(const AttendJob& job, int64_t head, Cursor& cursor, Step& step) {
+    step.num_segments = 0;
+    step.columns = 0;
+    step.ragged = false;
+    bool room = true;
+    while (room && cursor.piece != cursor.end) {
+        if (cursor.piece->num_tokens == 0) {
+            ++cursor.piece;
+            continue;
+        }
+        room = add_segment<T>(job, head, cursor, step);
+    }
+    return step.num_segments > 0;
+}
+
+}  // namespace
+}  // namespace relayattn::cpu

@@ -1,0 +1,246 @@
+#include "impl/cpu/plan.h"
+
+#include <algorithm>
+#include <cstring>
+#include <span>
+
+#include "impl/cpu/figures.h"
+#include "impl/cpu/slots.h"
+
+namespace relayattn::cpu {
+namespace {
+
+constexpr float k_log2_e = 1.44269504088896340736f;
+
+template <class T>
+void copy_array(T* to, const std::vector<T>& from) {
+    if (!from.empty()) {
+        std::memcpy(to, from.data(), from.size() * sizeof(T));
+    }
+}
+
+Rows rows_of(const View& view) {
+    return {static_cast<char*>(view.data), view.token_stride, view.head_stride};
+}
+
+}  // namespace
+
+int64_t CpuPlan::max_workers(const Engine& engine) {
+    return std::max(engine.pool.num_threads(), cores_allowed());
+}
+
+CpuPlan::CpuPlan(Engine& engine, const PlanShape& shape, const PlanBuffers& buffers,
+                 int64_t num_layers)
+    : engine_(engine),
+      storage_(shape, max_workers(engine), buffers),
+      num_slots_(num_layers),
+      num_leases_(max_workers(engine)),
+      tickets_(new Ticket[static_cast<std::size_t>(num_layers + 1)]),
+      leases_(new Lease[static_cast<std::size_t>(num_leases_)]) {}
+
+Result<void> CpuPlan::set(const WorkList& work, void*) {
+    if (Result<void> fits = check_fits(work, storage_.shape()); !fits) {
+        return fits;
+    }
+    const PlanArrays& a = storage_.arrays();
+    copy_array(a.items, work.items);
+    copy_array(a.pieces, work.pieces);
+    copy_array(a.page_table, work.page_table);
+    copy_array(a.item_tokens, work.item_tokens);
+    copy_array(a.tokens, work.tokens);
+    copy_array(a.partial_index, work.partial_index);
+    copy_array(a.merged_tokens, work.merged_tokens);
+    copy_array(a.slots, work.slots);
+    num_items_ = static_cast<int64_t>(work.items.size());
+    num_tokens_ = work.num_tokens();
+    num_merged_ = static_cast<int64_t>(work.merged_tokens.size());
+    padded_tokens_ = work.padded_tokens;
+    tree_mask_ = work.tree_mask;
+    tree_stride_ = work.tree_stride;
+    row_products_ = 0;
+    for (const Item& item : work.items) {
+        row_products_ += int64_t{item.num_kv_tokens} * item.num_tokens;
+    }
+    for (int64_t head = 0; head < storage_.shape().geometry.num_kv_heads; ++head) {
+        for (const int32_t token : work.merged_tokens) {
+            a.missing[head * num_tokens_ + token] =
+                work.tokens[static_cast<std::size_t>(token)].num_partials;
+        }
+    }
+    for (int64_t slot = 0; slot <= num_slots_; ++slot) {
+        tickets_[static_cast<std::size_t>(slot)].next.store(0, std::memory_order_relaxed);
+    }
+    inside_.store(0, std::memory_order_release);
+    return {};
+}
+
+Result<void> CpuPlan::check(const AttendCall& call) const {
+    if (!call.store.layout.packed) {
+        return error(Code::unsupported, "the CPU backend reads packed pages only");
+    }
+    const PlanShape& shape = storage_.shape();
+    if (!(call.store.geometry == shape.geometry) ||
+        call.store.layout.page_size != shape.page_size ||
+        call.layer->num_q_heads > shape.max_q_heads) {
+        return error(Code::internal, "the layer is not one of the plan's group");
+    }
+    return {};
+}
+
+AttendJob CpuPlan::job_for(const AttendCall& call) const {
+    const PlanArrays& a = storage_.arrays();
+    const KvGeometry& kv = call.store.geometry;
+    AttendJob job{};
+    job.items = a.items;
+    job.pieces = a.pieces;
+    job.page_table = a.page_table;
+    job.item_tokens = a.item_tokens;
+    job.tokens = a.tokens;
+    job.partial_index = a.partial_index;
+    job.tree_mask = tree_mask_;
+    job.tree_stride = tree_stride_;
+    job.partials = a.partials;
+    job.layout = packed_layout(kv, call.store.layout.page_size);
+    job.kv_dtype = kv.dtype;
+    job.q_dtype = call.layer->q_dtype;
+    job.out_dtype = call.layer->out_dtype;
+    job.k_pages = static_cast<const char*>(call.store.pages.k);
+    job.v_pages = static_cast<const char*>(call.store.pages.v);
+    job.q = rows_of(call.q);
+    job.out = rows_of(call.out);
+    job.lse = call.lse;
+    job.lse_token_stride = call.lse_token_stride;
+    job.lse_head_stride = call.lse_head_stride;
+    job.sink_logits = call.sink_logits;
+    job.alibi_slopes = call.alibi_slopes;
+    job.num_q_heads = call.layer->num_q_heads;
+    job.group_size = call.layer->group_size();
+    const bool capped = call.logit_softcap > 0;
+    job.q_scale = call.softmax_scale * (capped ? 1 / call.logit_softcap : k_log2_e);
+    job.score_cap = capped ? call.logit_softcap * k_log2_e : 0;
+    job.step_columns = step_columns(kv);
+    return job;
+}
+
+void CpuPlan::append(const AttendCall& call) {
+    const std::span slots(storage_.arrays().slots, static_cast<std::size_t>(num_tokens_));
+    write_all(engine_.pool, call.store, call.k, call.v, slots);
+}
+
+int64_t CpuPlan::num_units() const {
+    // The last unit writes the rows that see nothing.
+    return num_items_ * storage_.shape().geometry.num_kv_heads + 1;
+}
+
+// Work so short that waking a thread for it would cost more than it saves.
+bool CpuPlan::is_small(const AttendCall& call) const {
+    const KvGeometry& kv = call.store.geometry;
+    const int64_t products =
+        row_products_ * call.layer->num_q_heads * (kv.head_dim_k + kv.head_dim_v);
+    return num_units() <= 2 || products < k_small_products;
+}
+
+Result<void> CpuPlan::attend(const AttendCall& call, void*) {
+    if (Result<void> fine = check(call); !fine) {
+        return fine;
+    }
+    const AttendJob job = job_for(call);
+    const std::lock_guard lock(engine_.pool_mutex);
+    if (call.k.data != nullptr) {
+        append(call);
+    }
+    std::atomic<int64_t>& next = tickets_[static_cast<std::size_t>(num_slots_)].next;
+    next.store(0, std::memory_order_relaxed);
+    if (is_small(call)) {
+        draw(job, next);
+    } else {
+        engine_.pool.run([this, &job, &next] { draw(job, next); });
+    }
+    return {};
+}
+
+Result<void> CpuPlan::attend_worker(const AttendCall& call, int64_t slot, int64_t worker,
+                                    int64_t num_workers) {
+    if (Result<void> fine = check(call); !fine) {
+        return fine;
+    }
+    if (worker < 0 || worker >= num_workers) {
+        return error(Code::argument, "worker is ", worker, "; it must be from 0 to ",
+                     num_workers - 1);
+    }
+    if (slot < 0 || slot >= num_slots_) {
+        return error(Code::internal, "slot is ", slot, "; the plan has ", num_slots_);
+    }
+    // Partials of one layer at a time: a worker of the next layer must not overwrite them.
+    int64_t seen = inside_.load(std::memory_order_acquire);
+    do {
+        if ((seen & 0xffffffff) != 0 && seen >> 32 != slot) {
+            return error(Code::state,
+                         "workers of another layer of this batch have not returned yet");
+        }
+    } while (!inside_.compare_exchange_weak(seen, (slot << 32 | (seen & 0xffffffff)) + 1,
+                                            std::memory_order_acq_rel));
+    draw(job_for(call), tickets_[static_cast<std::size_t>(slot)].next);
+    inside_.fetch_sub(1, std::memory_order_acq_rel);
+    return {};
+}
+
+// Runs units until none is left. A thread that finds all scratch in use leaves: those who use it
+// go on until none is left, so the work is done without it.
+void CpuPlan::draw(const AttendJob& job, std::atomic<int64_t>& next) {
+    const PlanArrays& a = storage_.arrays();
+    for (int64_t i = 0; i < num_leases_; ++i) {
+        std::atomic<bool>& taken = leases_[static_cast<std::size_t>(i)].taken;
+        if (taken.exchange(true, std::memory_order_acquire)) {
+            continue;
+        }
+        void* scratch = a.worker_scratch + i * a.worker_scratch_bytes;
+        const int64_t units = num_units();
+        int64_t unit;
+        while ((unit = next.fetch_add(1, std::memory_order_relaxed)) < units) {
+            run_unit(job, unit, scratch);
+        }
+        taken.store(false, std::memory_order_release);
+        return;
+    }
+}
+
+void CpuPlan::run_unit(const AttendJob& job, int64_t unit, void* scratch) const {
+    if (unit == num_units() - 1) {
+        return run_blanks(job);
+    }
+    const int64_t heads = job.layout.num_kv_heads;
+    const int64_t item = unit / heads;
+    const int64_t head = unit % heads;
+    engine_.set.kernels->attend(job, item, head, scratch);
+    if (job.items[item].partial >= 0) {
+        count_partials(job, job.items[item], head);
+    }
+}
+
+void CpuPlan::run_blanks(const AttendJob& job) const {
+    const int32_t* merged = storage_.arrays().merged_tokens;
+    for (int64_t i = 0; i < num_merged_; ++i) {
+        if (job.tokens[merged[i]].num_partials == 0) {
+            engine_.set.kernels->blank(job, merged[i], false);
+        }
+    }
+    for (int64_t i = 0; i < padded_tokens_; ++i) {
+        engine_.set.kernels->blank(job, num_tokens_ + i, true);
+    }
+}
+
+// Whoever writes a token's last partial merges them all, and rearms the count for the next layer.
+void CpuPlan::count_partials(const AttendJob& job, const Item& item, int64_t head) const {
+    int32_t* missing = storage_.arrays().missing + head * num_tokens_;
+    for (int32_t i = 0; i < item.num_tokens; ++i) {
+        const int32_t token = job.item_tokens[item.first_token + i];
+        std::atomic_ref<int32_t> left(missing[token]);
+        if (left.fetch_sub(1, std::memory_order_acq_rel) == 1) {
+            left.store(job.tokens[token].num_partials, std::memory_order_relaxed);
+            engine_.set.kernels->finish(job, token, head);
+        }
+    }
+}
+
+}  // namespace relayattn::cpu
