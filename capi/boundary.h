@@ -98,7 +98,7 @@ Result<T> take_struct(const T* given, const char* name, int64_t first_size = siz
     std::memcpy(&known, bytes, std::min(static_cast<size_t>(size), sizeof(T)));
     for (int64_t i = sizeof(T); i < size; ++i) {
         if (bytes[i] != 0)
-            return error(Code::unsupported, name, " has a field at byte ", i,
+            return error(Code::argument, name, " has a field at byte ", i,
                          " that this version of the library does not know");
     }
     return known;

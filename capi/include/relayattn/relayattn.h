@@ -302,6 +302,7 @@ struct ra_api {
     int64_t struct_size;
     int64_t (*version)(void);
     int64_t (*last_error)(char* text, int64_t size);
+    const char* (*status_name)(ra_status status);
     ra_status (*context_options_init)(ra_context_options* o, int64_t struct_size);
     ra_status (*context_create)(const ra_context_options* o, ra_context* out);
     ra_status (*context_set_log)(ra_context c, ra_log_fn log, void* user);
