@@ -254,7 +254,9 @@ ra_status ra_batch_commit(ra_batch b, const int64_t* kept, int64_t num_kept, con
             return indices.error();
         if (Result<void> ok = check_queue((*batch)->cache()->backend(), queue); !ok)
             return ok;
-        return (*batch)->commit(*counts, kept == nullptr, *indices, index != nullptr, queue);
+        // An empty step has nothing to say: null and empty are the same there.
+        const bool has_index = index != nullptr && (kept != nullptr || num_index > 0);
+        return (*batch)->commit(*counts, kept == nullptr, *indices, has_index, queue);
     });
 }
 

@@ -66,8 +66,8 @@ Batch::~Batch() {
     // The queue of the last call holds all the work that may still touch the step's pages. If
     // marking it fails the device is lost, and no reuse of a page can make that worse.
     (void)static_cast<bool>(cache_->order().after(last_queue_));
-    give_back(rows_);
-    close(rows_);
+    give_back(step_);
+    close();
 }
 
 int64_t Batch::pages_for(const Sequence& sequence, size_t pool, int64_t appended) const {
@@ -92,80 +92,95 @@ Result<void> Batch::check_free_pages(const BatchInput& input) const {
     return {};
 }
 
-void Batch::make_rows(const BatchInput& input, std::vector<StepRow>& rows) const {
-    rows.resize(input.sequences.size());
-    for (size_t i = 0; i < rows.size(); ++i) {
-        StepRow& row = rows[i];
-        row.sequence = input.sequences[i];
+const Batch::PoolPages& Batch::pages_of(const Step& step, size_t row, size_t pool) const {
+    return step.pools[row * cache_->pools.size() + pool];
+}
+
+int32_t Batch::page_at(const Step& step, size_t row, size_t pool, int64_t place) const {
+    const std::vector<int32_t>& tail = step.rows[row].sequence->tail(pool).extent.pages;
+    const PoolPages& pages = pages_of(step, row, pool);
+    const int64_t index = place / cache_->page_size();
+    const int64_t old = static_cast<int64_t>(tail.size()) - (pages.copies_last ? 1 : 0);
+    return index < old ? tail[static_cast<size_t>(index)]
+                       : step.new_pages[static_cast<size_t>(pages.first + index - old)];
+}
+
+int64_t Batch::slot_of(const Step& step, size_t row, size_t pool, int64_t position) const {
+    const Extent& tail = step.rows[row].sequence->tail(pool).extent;
+    const int64_t place = tail.first_slot + position - tail.begin;
+    return page_at(step, row, pool, place) * cache_->page_size() + place % cache_->page_size();
+}
+
+// Makes all the room that the step can need, so that nothing after it allocates until it is
+// planned.
+void Batch::make_rows(BatchInput& input, Step& step) const {
+    step.clear();
+    step.rows.resize(input.sequences.size());
+    step.pools.resize(step.rows.size() * cache_->pools.size());
+    int64_t needed = 0;
+    for (size_t i = 0; i < step.rows.size(); ++i) {
+        StepRow& row = step.rows[i];
+        row.sequence = std::move(input.sequences[i]);
         row.q_len = input.q_lens[i];
         row.flags = input.flags(i);
         row.start = row.sequence->end();
-        row.pools.resize(cache_->pools.size());
-        for (size_t pool = 0; pool < row.pools.size(); ++pool) {
-            const std::vector<int32_t>& tail = row.sequence->tail(pool).extent.pages;
-            PoolPages& pages = row.pools[pool];
-            pages.pages.reserve(
-                tail.size() + static_cast<size_t>(pages_for(*row.sequence, pool, row.appended())));
-            pages.pages = tail;
-            pages.first_new = tail.size();
+        for (size_t pool = 0; pool < cache_->pools.size(); ++pool) {
+            const int64_t count = pages_for(*row.sequence, pool, row.appended());
+            row.sequence->make_room(pool, count);
+            needed += count;
+        }
+    }
+    step.new_pages.reserve(static_cast<size_t>(needed));
+}
+
+void Batch::take_pages(Step& step) const noexcept {
+    for (size_t i = 0; i < step.rows.size(); ++i) {
+        const StepRow& row = step.rows[i];
+        for (size_t pool = 0; pool < cache_->pools.size(); ++pool) {
+            PoolPages& pages = step.pools[i * cache_->pools.size() + pool];
+            pages.first = static_cast<int64_t>(step.new_pages.size());
+            if (row.appended() == 0)
+                continue;
+            pages.count = pages_for(*row.sequence, pool, row.appended());
+            pages.copies_last = row.sequence->must_copy_last(pool);
+            for (int64_t p = 0; p < pages.count; ++p)
+                step.new_pages.push_back(cache_->pools[pool].take());
         }
     }
 }
 
-void Batch::take_pages(std::vector<StepRow>& rows) const noexcept {
-    for (StepRow& row : rows) {
-        for (size_t pool = 0; pool < row.pools.size() && row.appended() > 0; ++pool) {
-            PoolPages& pages = row.pools[pool];
-            const Extent& tail = row.sequence->tail(pool).extent;
-            PagePool& from = cache_->pools[pool];
-            if (row.sequence->must_copy_last(pool)) {
-                pages.copies_last = true;
-                pages.first_new -= 1;
-                pages.pages.back() = from.take();
-            }
-            const auto needed = static_cast<size_t>(
-                tail.pages_until(row.start + row.appended(), cache_->page_size()));
-            while (pages.pages.size() < needed)
-                pages.pages.push_back(from.take());
-        }
+void Batch::give_back(const Step& step) noexcept {
+    for (size_t i = 0; i < step.pools.size(); ++i) {
+        const PoolPages& pages = step.pools[i];
+        for (int64_t p = 0; p < pages.count; ++p)
+            cache_->pools[i % cache_->pools.size()].release(
+                step.new_pages[static_cast<size_t>(pages.first + p)]);
     }
 }
 
-void Batch::give_back(std::vector<StepRow>& rows) noexcept {
-    for (StepRow& row : rows) {
-        for (size_t pool = 0; pool < row.pools.size(); ++pool) {
-            const PoolPages& pages = row.pools[pool];
-            for (size_t i = pages.first_new; i < pages.pages.size(); ++i)
-                cache_->pools[pool].release(pages.pages[i]);
-        }
-    }
-}
-
-void Batch::close(std::vector<StepRow>& finished) noexcept {
-    for (StepRow& row : finished) {
-        if (row.sequence != nullptr)
-            row.sequence->set_in_batch(false);
-    }
-    finished.clear();
+void Batch::close() noexcept {
+    for (const StepRow& row : step_.rows)
+        row.sequence->set_in_batch(false);
+    step_.clear();
     open_ = false;
 }
 
-Result<void> Batch::copy_shared_pages(const std::vector<StepRow>& rows, void* queue) {
+Result<void> Batch::copy_shared_pages(const Step& step, void* queue) {
     const int64_t page_size = cache_->page_size();
     std::vector<int64_t> from, to;
     for (size_t pool = 0; pool < cache_->pools.size(); ++pool) {
         from.clear();
         to.clear();
-        for (const StepRow& row : rows) {
-            const PoolPages& pages = row.pools[pool];
+        for (size_t i = 0; i < step.rows.size(); ++i) {
+            const PoolPages& pages = pages_of(step, i, pool);
             if (!pages.copies_last)
                 continue;
-            const Extent& tail = row.sequence->tail(pool).extent;
-            const auto last = static_cast<int64_t>(tail.pages.size()) - 1;
-            const int64_t used = tail.slot_in_page(row.start, page_size);
-            for (int64_t slot = last == 0 ? tail.first_slot : 0; slot < used; ++slot) {
+            const Extent& tail = step.rows[i].sequence->tail(pool).extent;
+            const int64_t used = tail.slot_in_page(step.rows[i].start, page_size);
+            const int32_t copy = step.new_pages[static_cast<size_t>(pages.first)];
+            for (int64_t slot = tail.pages.size() == 1 ? tail.first_slot : 0; slot < used; ++slot) {
                 from.push_back(tail.pages.back() * page_size + slot);
-                to.push_back(pages.pages[static_cast<size_t>(last)] * page_size + slot);
+                to.push_back(copy * page_size + slot);
             }
         }
         if (from.empty())
@@ -206,32 +221,32 @@ Result<void> Batch::begin(BatchInput input, void* queue) {
         return ok;
     if (Result<void> ok = cache_->order().before(queue); !ok)
         return ok;
-    std::vector<StepRow> rows;
-    make_rows(input, rows);
+    make_rows(input, next_);
     // From here on a failure gives the pages back, whether it is returned or thrown.
     struct Undo {
         Batch* batch;
-        std::vector<StepRow>& rows;
         ~Undo() {
-            if (batch != nullptr)
-                batch->give_back(rows);
+            if (batch == nullptr)
+                return;
+            batch->give_back(batch->next_);
+            batch->next_.clear();
         }
-    } undo{this, rows};
-    take_pages(rows);
-    if (Result<void> ok = copy_shared_pages(rows, queue); !ok)
+    } undo{this};
+    take_pages(next_);
+    if (Result<void> ok = copy_shared_pages(next_, queue); !ok)
         return ok;
-    if (Result<void> ok = plan_step(rows, input, queue); !ok)
+    if (Result<void> ok = plan_step(next_, input, queue); !ok)
         return ok;
     if (Result<void> ok = cache_->order().after(queue); !ok)
         return ok;
     undo.batch = nullptr;
+    std::swap(step_, next_);
     num_appended_ = 0;
-    for (StepRow& row : rows) {
+    for (const StepRow& row : step_.rows) {
         row.sequence->set_in_batch(true);
         num_appended_ += row.appended();
     }
     num_out_rows_ = plans_.front().work.num_tokens() + input.padded_tokens;
-    rows_ = std::move(rows);
     open_ = was_begun_ = true;
     last_queue_ = queue;
     return {};
@@ -305,26 +320,19 @@ Result<void> Batch::attend_worker(int64_t layer, const AttendCall& call, int64_t
 
 Result<void> Batch::move_kept(std::span<const int64_t> kept, std::span<const int64_t> index,
                               void* queue) {
-    const int64_t page_size = cache_->page_size();
     std::vector<int64_t> from, to;
     for (size_t pool = 0; pool < cache_->pools.size(); ++pool) {
         from.clear();
         to.clear();
         size_t next = 0;
-        for (size_t i = 0; i < rows_.size(); ++i) {
-            const StepRow& row = rows_[i];
-            const Extent& tail = row.sequence->tail(pool).extent;
-            const auto slot_of = [&](int64_t token) {
-                const int64_t place = tail.first_slot + row.start + token - tail.begin;
-                return row.pools[pool].pages[static_cast<size_t>(place / page_size)] * page_size +
-                       place % page_size;
-            };
+        for (size_t i = 0; i < step_.rows.size(); ++i) {
+            const int64_t start = step_.rows[i].start;
             for (int64_t j = 0; j < kept[i]; ++j) {
                 const int64_t token = index[next++];
                 if (token == j)
                     continue;
-                from.push_back(slot_of(token));
-                to.push_back(slot_of(j));
+                from.push_back(slot_of(step_, i, pool, start + token));
+                to.push_back(slot_of(step_, i, pool, start + j));
             }
         }
         if (from.empty())
@@ -354,16 +362,22 @@ Result<void> Batch::commit(std::span<const int64_t> kept, bool keep_all,
     }
     if (Result<void> ok = cache_->order().after(queue); !ok)
         return ok;
-    for (size_t i = 0; i < rows_.size(); ++i) {
-        StepRow& row = rows_[i];
-        if (row.sequence == nullptr || row.appended() == 0)
+    for (size_t i = 0; i < step_.rows.size(); ++i) {
+        const StepRow& row = step_.rows[i];
+        if (row.appended() == 0)
             continue;
         const int64_t length = row.start + (keep_all ? row.appended() : kept[i]);
-        for (size_t pool = 0; pool < row.pools.size(); ++pool)
-            row.sequence->adopt(pool, row.pools[pool].pages, row.pools[pool].copies_last, length);
+        for (size_t pool = 0; pool < cache_->pools.size(); ++pool) {
+            const PoolPages& pages = pages_of(step_, i, pool);
+            row.sequence->adopt(
+                pool,
+                std::span(step_.new_pages)
+                    .subspan(static_cast<size_t>(pages.first), static_cast<size_t>(pages.count)),
+                pages.copies_last, length);
+        }
         row.sequence->set_end(length);
     }
-    close(rows_);
+    close();
     return {};
 }
 
@@ -376,8 +390,8 @@ Result<void> Batch::abort(void* queue) {
         return not_open("abort");
     if (Result<void> ok = cache_->order().after(queue); !ok)
         return ok;
-    give_back(rows_);
-    close(rows_);
+    give_back(step_);
+    close();
     return {};
 }
 

@@ -72,19 +72,31 @@ class Batch {
     Result<BatchQuery> query(int64_t group);
 
   private:
+    // New pages that a row takes in one pool: entries [first, first + count) of Step::new_pages.
     struct PoolPages {
-        std::vector<int32_t> pages;  // the tail's pages with the new ones
-        size_t first_new = 0;        // pages from here on were taken for this step
-        bool copies_last = false;    // pages[first_new] stands for the tail's last, shared page
+        int64_t first = 0;
+        int64_t count = 0;
+        bool copies_last = false;  // the first of them stands for the tail's last, shared page
     };
     struct StepRow {
-        std::shared_ptr<Sequence> sequence;  // null in a dummy step
+        std::shared_ptr<Sequence> sequence;
         int64_t q_len = 0;
         int64_t flags = 0;
         int64_t start = 0;  // its length before the step
-        std::vector<PoolPages> pools;
 
         int64_t appended() const { return (flags & row_new_absent) != 0 ? 0 : q_len; }
+    };
+    // A step in being: flat arrays that keep their room from step to step.
+    struct Step {
+        std::vector<StepRow> rows;
+        std::vector<PoolPages> pools;  // [rows][pools]
+        std::vector<int32_t> new_pages;
+
+        void clear() {
+            rows.clear();
+            pools.clear();
+            new_pages.clear();
+        }
     };
     struct GroupPlan {
         PlanShape shape;
@@ -105,14 +117,20 @@ class Batch {
     Result<void> check_bounds(int64_t rows, int64_t tokens) const;
     int64_t pages_for(const Sequence& sequence, size_t pool, int64_t appended) const;
     Result<void> check_free_pages(const BatchInput& input) const;
-    void make_rows(const BatchInput& input, std::vector<StepRow>& rows) const;
-    void take_pages(std::vector<StepRow>& rows) const noexcept;
-    void give_back(std::vector<StepRow>& rows) noexcept;
-    Result<void> copy_shared_pages(const std::vector<StepRow>& rows, void* queue);
-    Result<void> plan_step(const std::vector<StepRow>& rows, const BatchInput& input, void* queue);
+    const PoolPages& pages_of(const Step& step, size_t row, size_t pool) const;
+    // The page that holds a row's token, `place` slots after its tail's first page's start.
+    int32_t page_at(const Step& step, size_t row, size_t pool, int64_t place) const;
+    int64_t slot_of(const Step& step, size_t row, size_t pool, int64_t position) const;
+    void make_rows(BatchInput& input, Step& step) const;
+    void take_pages(Step& step) const noexcept;
+    void give_back(const Step& step) noexcept;
+    Result<void> copy_shared_pages(const Step& step, void* queue);
+    Result<void> plan_step(const Step& step, const BatchInput& input, void* queue);
     Result<void> plan_group(size_t group, void* queue);
-    void start_work(size_t group, const std::vector<StepRow>& rows, const BatchInput& input);
-    void build_forest(size_t group, const std::vector<StepRow>& rows);
+    void start_work(size_t group, const Step& step, const BatchInput& input);
+    void build_forest(size_t group, const Step& step);
+    void append_tail_pages(const Step& step, size_t row, size_t pool, int64_t from,
+                           std::vector<int32_t>& table) const;
     int32_t run_of(const Node* node, GroupPlan& plan, size_t pool, int64_t needed_from);
     void build_dummy(GroupPlan& plan, size_t pool, int64_t rows, int64_t q_len, int64_t kv_len);
     bool is_fixed() const;
@@ -121,19 +139,20 @@ class Batch {
                            void* queue);
     Result<void> check_kept(std::span<const int64_t> kept, bool keep_all,
                             std::span<const int64_t> index, bool has_index) const;
-    void close(std::vector<StepRow>& finished) noexcept;
+    void close() noexcept;
 
     std::shared_ptr<Cache> cache_;
     BatchOptions options_;
     std::vector<GroupPlan> plans_;     // per layer group
     std::vector<int64_t> layer_slot_;  // per layer: its place in its group
-    std::vector<StepRow> rows_;
-    std::atomic<int32_t> users_{0};  // -1 = one exclusive, n = n attend workers
+    Step step_;                        // the open step
+    Step next_;                        // the step that a begin is making
+    std::atomic<int32_t> users_{0};    // -1 = one exclusive, n = n attend workers
     bool open_ = false;
     bool was_begun_ = false;
     int64_t num_appended_ = 0;  // new tokens of the open step that go into pages
     int64_t num_out_rows_ = 0;  // rows of out, padded ones included
-    uint64_t step_ = 0;
+    uint64_t step_id_ = 0;
     std::vector<const Node*> fresh_nodes_;  // scratch of run_of
     void* last_queue_ = nullptr;
 };

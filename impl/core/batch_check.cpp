@@ -34,16 +34,19 @@ Result<void> Batch::check_call(const AttendCall& call, bool kv_in_pages) const {
 Result<void> Batch::check(const BatchInput& input) const {
     constexpr int64_t most = (int64_t{1} << 31) - 1;
     const auto rows = static_cast<int64_t>(input.sequences.size());
+    const uint64_t id = next_mark();
     if (input.padded_tokens < 0 || input.padded_tokens > most)
         return error(Code::argument, "padded_tokens is ", input.padded_tokens,
                      "; it must be from 0 to ", most);
     int64_t tokens = input.padded_tokens;
     for (size_t i = 0; i < input.sequences.size(); ++i) {
-        const Sequence& sequence = *input.sequences[i];
+        Sequence& sequence = *input.sequences[i];
         if (sequence.cache() != cache_)
             return error(Code::argument, "sequences[", i, "] belongs to another cache");
         if (sequence.in_batch())
             return error(Code::busy, "sequences[", i, "] is in an open batch");
+        if (!sequence.mark(id))
+            return error(Code::argument, "sequences[", i, "] stands in the batch twice");
         const int64_t q_len = input.q_lens[i];
         if (q_len < 0 || q_len > most - sequence.end())
             return error(Code::argument, "q_lens[", i, "] is ", q_len, "; it must be from 0 to ",
@@ -55,12 +58,6 @@ Result<void> Batch::check(const BatchInput& input) const {
         if (tokens > most)
             return error(Code::argument, "the step has more than ", most, " tokens");
     }
-    std::vector<const Sequence*> sorted(input.sequences.size());
-    std::transform(input.sequences.begin(), input.sequences.end(), sorted.begin(),
-                   [](const auto& sequence) { return sequence.get(); });
-    std::sort(sorted.begin(), sorted.end());
-    if (std::adjacent_find(sorted.begin(), sorted.end()) != sorted.end())
-        return error(Code::argument, "sequences holds the same sequence twice");
     if (input.tree_mask != nullptr) {
         if (!options_.tree)
             return error(Code::argument,
@@ -118,14 +115,14 @@ Result<void> Batch::check_kept(std::span<const int64_t> kept, bool keep_all,
             return error(Code::argument, "index is given without kept");
         return {};
     }
-    if (kept.size() != rows_.size())
-        return error(Code::argument, "num_kept is ", kept.size(), "; the step has ", rows_.size(),
-                     " sequences");
+    if (kept.size() != step_.rows.size())
+        return error(Code::argument, "num_kept is ", kept.size(), "; the step has ",
+                     step_.rows.size(), " sequences");
     size_t total = 0;
-    for (size_t i = 0; i < rows_.size(); ++i) {
-        if (kept[i] < 0 || kept[i] > rows_[i].appended())
+    for (size_t i = 0; i < step_.rows.size(); ++i) {
+        if (kept[i] < 0 || kept[i] > step_.rows[i].appended())
             return error(Code::argument, "kept[", i, "] is ", kept[i], "; it must be from 0 to ",
-                         rows_[i].appended());
+                         step_.rows[i].appended());
         total += static_cast<size_t>(kept[i]);
     }
     if (!has_index)
@@ -133,13 +130,13 @@ Result<void> Batch::check_kept(std::span<const int64_t> kept, bool keep_all,
     if (index.size() != total)
         return error(Code::argument, "num_index is ", index.size(), "; kept adds up to ", total);
     size_t next = 0;
-    for (size_t i = 0; i < rows_.size(); ++i) {
+    for (size_t i = 0; i < step_.rows.size(); ++i) {
         int64_t last = -1;
         for (int64_t j = 0; j < kept[i]; ++j, ++next) {
-            if (index[next] <= last || index[next] >= rows_[i].appended())
+            if (index[next] <= last || index[next] >= step_.rows[i].appended())
                 return error(Code::argument, "index[", next, "] is ", index[next],
                              "; the indices of sequence ", i, " must ascend from 0 to ",
-                             rows_[i].appended() - 1);
+                             step_.rows[i].appended() - 1);
             last = index[next];
         }
     }

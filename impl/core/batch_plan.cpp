@@ -1,6 +1,5 @@
 // From a step's sequences to the work of every layer group.
 #include <algorithm>
-#include <atomic>
 #include <limits>
 #include <utility>
 
@@ -8,12 +7,6 @@
 
 namespace relayattn {
 namespace {
-
-// Numbers steps over all batches, so that a node's scratch mark names one step of one group only.
-uint64_t next_step() {
-    static std::atomic<uint64_t> last{0};
-    return last.fetch_add(1, std::memory_order_relaxed) + 1;
-}
 
 int64_t or_default(int64_t given, int64_t fallback) {
     return given > 0 ? given : fallback;
@@ -115,11 +108,10 @@ Result<std::shared_ptr<Batch>> Batch::create(std::shared_ptr<Cache> cache,
     return batch;
 }
 
-Result<void> Batch::plan_step(const std::vector<StepRow>& rows, const BatchInput& input,
-                              void* queue) {
+Result<void> Batch::plan_step(const Step& step, const BatchInput& input, void* queue) {
     for (size_t g = 0; g < plans_.size(); ++g) {
-        start_work(g, rows, input);
-        build_forest(g, rows);
+        start_work(g, step, input);
+        build_forest(g, step);
         if (Result<void> ok = plan_group(g, queue); !ok)
             return ok;
     }
@@ -127,7 +119,8 @@ Result<void> Batch::plan_step(const std::vector<StepRow>& rows, const BatchInput
 }
 
 // Which keys each new token may see.
-void Batch::start_work(size_t group, const std::vector<StepRow>& rows, const BatchInput& input) {
+void Batch::start_work(size_t group, const Step& step, const BatchInput& input) {
+    const std::vector<StepRow>& rows = step.rows;
     WorkList& work = plans_[group].work;
     const Window& window = cache_->model().groups()[group].window;
     work.tokens.clear();
@@ -171,7 +164,7 @@ void Batch::start_work(size_t group, const std::vector<StepRow>& rows, const Bat
 int32_t Batch::run_of(const Node* node, GroupPlan& plan, size_t pool, int64_t needed_from) {
     std::vector<const Node*>& fresh = fresh_nodes_;
     fresh.clear();
-    while (node != nullptr && node->planned_step != step_) {
+    while (node != nullptr && node->mark != step_id_) {
         fresh.push_back(node);
         node = node->parent.get();
     }
@@ -191,13 +184,14 @@ int32_t Batch::run_of(const Node* node, GroupPlan& plan, size_t pool, int64_t ne
                  static_cast<int32_t>(next.end - begin), static_cast<int32_t>(begin)});
             parent = static_cast<int32_t>(plan.forest.runs.size()) - 1;
         }
-        next.planned_step = step_;
+        next.mark = step_id_;
         next.run = parent;
     }
     return parent;
 }
 
-void Batch::build_forest(size_t group, const std::vector<StepRow>& rows) {
+void Batch::build_forest(size_t group, const Step& step) {
+    const std::vector<StepRow>& rows = step.rows;
     GroupPlan& plan = plans_[group];
     WorkList& work = plan.work;
     const size_t pool = cache_->pool_of(static_cast<int64_t>(group));
@@ -214,17 +208,16 @@ void Batch::build_forest(size_t group, const std::vector<StepRow>& rows) {
     for (const StepRow& row : rows)
         shared_from = std::min(shared_from, needed_from(row.start));
     plan.forest.clear();
-    step_ = next_step();
-    for (const StepRow& row : rows) {
+    step_id_ = next_mark();
+    for (size_t i = 0; i < rows.size(); ++i) {
+        const StepRow& row = rows[i];
         const Extent& tail = row.sequence->tail(pool).extent;
-        const std::vector<int32_t>& pages = row.pools[pool].pages;
         const int64_t end = row.start + row.appended();
         const int64_t begin = std::max(tail.begin, needed_from(row.start));
         int32_t run = run_of(row.sequence->parent(), plan, pool, shared_from);
         if (begin < end) {
-            const int64_t page = tail.page_index(begin, page_size);
             const auto offset = static_cast<int32_t>(work.page_table.size());
-            work.page_table.insert(work.page_table.end(), pages.begin() + page, pages.end());
+            append_tail_pages(step, i, pool, tail.page_index(begin, page_size), work.page_table);
             plan.forest.runs.push_back(
                 {run, offset, static_cast<int32_t>(tail.slot_in_page(begin, page_size)),
                  static_cast<int32_t>(end - begin), static_cast<int32_t>(begin)});
@@ -232,14 +225,21 @@ void Batch::build_forest(size_t group, const std::vector<StepRow>& rows) {
         }
         plan.forest.rows.push_back(
             {run, static_cast<int32_t>(work.slots.size()), static_cast<int32_t>(row.q_len)});
-        for (int64_t j = 0; j < row.q_len; ++j) {
-            const int64_t place = tail.first_slot + row.start + j - tail.begin;
-            work.slots.push_back(row.appended() == 0
-                                     ? -1
-                                     : pages[static_cast<size_t>(place / page_size)] * page_size +
-                                           place % page_size);
-        }
+        for (int64_t j = 0; j < row.q_len; ++j)
+            work.slots.push_back(row.appended() == 0 ? -1 : slot_of(step, i, pool, row.start + j));
     }
+}
+
+void Batch::append_tail_pages(const Step& step, size_t row, size_t pool, int64_t from,
+                              std::vector<int32_t>& table) const {
+    const std::vector<int32_t>& tail = step.rows[row].sequence->tail(pool).extent.pages;
+    const PoolPages& pages = pages_of(step, row, pool);
+    const int64_t old = static_cast<int64_t>(tail.size()) - (pages.copies_last ? 1 : 0);
+    if (from < old)
+        table.insert(table.end(), tail.begin() + from, tail.begin() + old);
+    const int64_t skipped = std::max<int64_t>(0, from - old);
+    const auto fresh = step.new_pages.begin() + pages.first;
+    table.insert(table.end(), fresh + skipped, fresh + pages.count);
 }
 
 void Batch::build_dummy(GroupPlan& plan, size_t pool, int64_t rows, int64_t q_len, int64_t kv_len) {

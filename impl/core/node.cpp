@@ -1,5 +1,6 @@
 #include "impl/core/node.h"
 
+#include <atomic>
 #include <utility>
 
 namespace relayattn {
@@ -19,6 +20,11 @@ Node::~Node() {
         std::shared_ptr<Node> above = std::move(next->parent);
         next = std::move(above);
     }
+}
+
+uint64_t next_mark() {
+    static std::atomic<uint64_t> last{0};
+    return last.fetch_add(1, std::memory_order_relaxed) + 1;
 }
 
 namespace {

@@ -29,9 +29,12 @@ struct Node {
     bool is_open = false;         // its tokens are still being written
 
     // Scratch of the step that is being planned: which run of the forest this node is.
-    mutable uint64_t planned_step = 0;
+    mutable uint64_t mark = 0;
     mutable int32_t run = -1;
 };
+
+// A number that no mark left on a node or a sequence has yet.
+uint64_t next_mark();
 
 // The node of the chain that ends at `position`, made by a split where none does; null for 0.
 // Requires position <= tail's end.

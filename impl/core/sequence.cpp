@@ -162,18 +162,25 @@ bool Sequence::must_copy_last(size_t pool) const {
            cache_->pools[pool].is_shared(tail.extent.pages.back());
 }
 
-void Sequence::adopt(size_t pool, std::vector<int32_t>& pages, bool replaces_last,
+void Sequence::make_room(size_t pool, int64_t pages) {
+    std::vector<int32_t>& tail = tails_[pool].extent.pages;
+    const size_t needed = tail.size() + static_cast<size_t>(pages);
+    if (needed > tail.capacity())
+        tail.reserve(std::max(needed, 2 * tail.capacity()));
+}
+
+void Sequence::adopt(size_t pool, std::span<const int32_t> pages, bool replaces_last,
                      int64_t length) noexcept {
     Tail& tail = tails_[pool];
     PagePool& pool_pages = cache_->pools[pool];
     if (replaces_last) {
         pool_pages.release(tail.extent.pages.back());
+        tail.extent.pages.pop_back();
         tail.may_share_last = false;
     }
-    tail.extent.pages.swap(pages);
-    pages.clear();
-    const int64_t kept = kept_tokens(cache_->pool_window(pool));
+    tail.extent.pages.insert(tail.extent.pages.end(), pages.begin(), pages.end());
     cut_tail(tail.extent, length, cache_->page_size(), pool_pages);
+    const int64_t kept = kept_tokens(cache_->pool_window(pool));
     if (kept >= 0)
         drop_before(tail.extent, length - kept, cache_->page_size(), pool_pages);
 }

@@ -3,6 +3,8 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
+#include <utility>
 #include <vector>
 
 #include "impl/core/cache.h"
@@ -49,9 +51,13 @@ class Sequence {
 
     // Whether the page that the next token goes to must be copied first.
     bool must_copy_last(size_t pool) const;
-    // Takes over the tail's new pages after a step that kept tokens up to `length`.
-    void adopt(size_t pool, std::vector<int32_t>& pages, bool replaces_last,
+    // Room for so many pages more, so that adopt cannot fail.
+    void make_room(size_t pool, int64_t pages);
+    // Takes over new pages after a step that kept tokens up to `length`.
+    void adopt(size_t pool, std::span<const int32_t> pages, bool replaces_last,
                int64_t length) noexcept;
+    // False if it carries this mark already.
+    bool mark(uint64_t id) { return std::exchange(mark_, id) != id; }
     void set_end(int64_t length) noexcept { length_ = length; }
 
   private:
@@ -67,6 +73,7 @@ class Sequence {
     int64_t attached_at_ = 0;  // length of the prefix that it was last attached to
     std::vector<Tail> tails_;  // per pool
     bool in_batch_ = false;
+    uint64_t mark_ = 0;  // of the last input that was checked for doubles
 };
 
 }  // namespace relayattn
