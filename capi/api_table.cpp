@@ -1,5 +1,6 @@
 // The table for dlopen hosts. It only ever grows at its end: the asserts pin what is released.
 #include <cstddef>
+#include <cstdio>
 
 #include "capi/boundary.h"
 
@@ -46,9 +47,10 @@ constexpr int64_t oldest_served = 100;  // 0.1.0
 const ra_api* ra_get_api(int64_t version) {
     if (version >= oldest_served && version <= RA_VERSION)
         return &table;
-    relayattn::capi::set_last_error(
-        __func__,
-        "version is not served; it must be the RA_VERSION of a header from 0.1.0 up to "
-        "this library's own");
+    char text[96];
+    std::snprintf(text, sizeof text, "version is %lld; it must be from %lld to %d, this library's",
+                  static_cast<long long>(version), static_cast<long long>(oldest_served),
+                  RA_VERSION);
+    relayattn::capi::set_last_error(__func__, text);
     return nullptr;
 }

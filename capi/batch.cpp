@@ -36,8 +36,7 @@ Result<BatchInput> to_input(const ra_batch_input* given) {
     Result<std::span<const int64_t>> q_lens = to_span(in->q_lens, in->num_q_lens, "q_lens");
     if (!q_lens)
         return q_lens.error();
-    Result<std::span<const int64_t>> flags =
-        to_span(in->row_flags, in->row_flags == nullptr ? 0 : in->num_row_flags, "row_flags");
+    Result<std::span<const int64_t>> flags = to_span(in->row_flags, in->num_row_flags, "row_flags");
     if (!flags)
         return flags.error();
     constexpr int64_t most_spans = int64_t{1} << 40;
@@ -94,6 +93,17 @@ Result<BatchOptions> to_options(const Cache& cache, const ra_plan_options* given
         if (bound.value < 0 || bound.value > most)
             return error(Code::argument, bound.name, " is ", bound.value,
                          "; it must be 0 (grows as needed) or from 1 to ", most);
+    }
+    const struct {
+        const void* memory;
+        int64_t size;
+        const char* name;
+    } buffers[] = {{o->scratch, o->scratch_size, "scratch"},
+                   {o->metadata, o->metadata_size, "metadata"}};
+    for (const auto& buffer : buffers) {
+        if (buffer.size < 0 || (buffer.memory == nullptr && buffer.size != 0))
+            return error(Code::argument, buffer.name, "_size is ", buffer.size,
+                         "; it must be at least 0, and 0 when ", buffer.name, " is null");
     }
     BatchOptions options;
     options.max_rows = o->max_rows;
@@ -244,12 +254,10 @@ ra_status ra_batch_commit(ra_batch b, const int64_t* kept, int64_t num_kept, con
         auto batch = look_up(b, "b");
         if (!batch)
             return batch.error();
-        Result<std::span<const int64_t>> counts =
-            to_span(kept, kept == nullptr ? 0 : num_kept, "kept");
+        Result<std::span<const int64_t>> counts = to_span(kept, num_kept, "kept");
         if (!counts)
             return counts.error();
-        Result<std::span<const int64_t>> indices =
-            to_span(index, index == nullptr ? 0 : num_index, "index");
+        Result<std::span<const int64_t>> indices = to_span(index, num_index, "index");
         if (!indices)
             return indices.error();
         if (Result<void> ok = check_queue((*batch)->cache()->backend(), queue); !ok)

@@ -158,6 +158,12 @@ void Batch::give_back(const Step& step) noexcept {
     }
 }
 
+void Batch::open() noexcept {
+    for (GroupPlan& plan : plans_)
+        plan.summary = plan.next_summary;
+    open_ = was_begun_ = true;
+}
+
 void Batch::close() noexcept {
     for (const StepRow& row : step_.rows)
         row.sequence->set_in_batch(false);
@@ -247,7 +253,7 @@ Result<void> Batch::begin(BatchInput input, void* queue) {
         num_appended_ += row.appended();
     }
     num_out_rows_ = plans_.front().work.num_tokens() + input.padded_tokens;
-    open_ = was_begun_ = true;
+    open();
     last_queue_ = queue;
     return {};
 }
@@ -271,6 +277,7 @@ Result<void> Batch::begin_dummy(int64_t rows, int64_t q_len, int64_t kv_len, voi
                      " to ", most / std::max<int64_t>(rows, 1), " at ", rows, " rows");
     if (Result<void> ok = check_bounds(rows, rows * q_len); !ok)
         return ok;
+    planned_.clear();
     for (size_t g = 0; g < plans_.size(); ++g) {
         build_dummy(plans_[g], cache_->pool_of(static_cast<int64_t>(g)), rows, q_len, kv_len);
         if (Result<void> ok = plan_group(g, queue); !ok)
@@ -278,7 +285,7 @@ Result<void> Batch::begin_dummy(int64_t rows, int64_t q_len, int64_t kv_len, voi
     }
     num_appended_ = 0;
     num_out_rows_ = rows * q_len;
-    open_ = was_begun_ = true;
+    open();
     last_queue_ = queue;
     return {};
 }

@@ -98,6 +98,14 @@ class Batch {
             new_pages.clear();
         }
     };
+    // Where a row's own tokens end in its group's work, for a step that only adds one to each.
+    struct RowEnd {
+        int32_t item;
+        int32_t piece;
+        int32_t run;
+        int32_t table;  // one past its last page in page_table
+        int32_t spare;  // entries kept free after it
+    };
     struct GroupPlan {
         PlanShape shape;
         DeviceFigures figures;
@@ -105,7 +113,14 @@ class Batch {
         Planner planner;
         WorkList work;
         Forest forest;
-        PlanSummary summary;
+        PlanSummary summary;       // of the last step that began
+        PlanSummary next_summary;  // of the step that a begin is making
+        std::vector<RowEnd> ends;  // per row; empty = the next step is planned from nothing
+    };
+    // A row of the last planned step.
+    struct PlannedRow {
+        uint64_t id;
+        int64_t start;
     };
     class User;  // marks the batch as in use for one call
 
@@ -127,6 +142,12 @@ class Batch {
     Result<void> copy_shared_pages(const Step& step, void* queue);
     Result<void> plan_step(const Step& step, const BatchInput& input, void* queue);
     Result<void> plan_group(size_t group, void* queue);
+    bool is_next_step(const Step& step, const BatchInput& input) const;
+    Result<void> advance_step(const Step& step, void* queue);
+    void advance_group(size_t group, const Step& step);
+    bool has_spare_table(const Step& step) const;
+    void remember_step(const Step& step, const BatchInput& input);
+    bool find_ends(size_t group, const Step& step);
     void start_work(size_t group, const Step& step, const BatchInput& input);
     void build_forest(size_t group, const Step& step);
     void append_tail_pages(const Step& step, size_t row, size_t pool, int64_t from,
@@ -139,6 +160,7 @@ class Batch {
                            void* queue);
     Result<void> check_kept(std::span<const int64_t> kept, bool keep_all,
                             std::span<const int64_t> index, bool has_index) const;
+    void open() noexcept;
     void close() noexcept;
 
     std::shared_ptr<Cache> cache_;
@@ -147,7 +169,9 @@ class Batch {
     std::vector<int64_t> layer_slot_;  // per layer: its place in its group
     Step step_;                        // the open step
     Step next_;                        // the step that a begin is making
-    std::atomic<int32_t> users_{0};    // -1 = one exclusive, n = n attend workers
+    std::vector<PlannedRow> planned_;  // empty = the next step is planned from nothing
+    int64_t planned_padding_ = 0;
+    std::atomic<int32_t> users_{0};  // -1 = one exclusive, n = n attend workers
     bool open_ = false;
     bool was_begun_ = false;
     int64_t num_appended_ = 0;  // new tokens of the open step that go into pages

@@ -109,12 +109,16 @@ Result<std::shared_ptr<Batch>> Batch::create(std::shared_ptr<Cache> cache,
 }
 
 Result<void> Batch::plan_step(const Step& step, const BatchInput& input, void* queue) {
+    if (is_next_step(step, input))
+        return advance_step(step, queue);
+    planned_.clear();
     for (size_t g = 0; g < plans_.size(); ++g) {
         start_work(g, step, input);
         build_forest(g, step);
         if (Result<void> ok = plan_group(g, queue); !ok)
             return ok;
     }
+    remember_step(step, input);
     return {};
 }
 
@@ -218,6 +222,8 @@ void Batch::build_forest(size_t group, const Step& step) {
         if (begin < end) {
             const auto offset = static_cast<int32_t>(work.page_table.size());
             append_tail_pages(step, i, pool, tail.page_index(begin, page_size), work.page_table);
+            // A spare entry, so that the next steps can go on without a new plan.
+            work.page_table.push_back(work.page_table.back());
             plan.forest.runs.push_back(
                 {run, offset, static_cast<int32_t>(tail.slot_in_page(begin, page_size)),
                  static_cast<int32_t>(end - begin), static_cast<int32_t>(begin)});
@@ -281,7 +287,7 @@ Result<void> Batch::plan_group(size_t group, void* queue) {
     options.mode = options_.mode;
     options.batch_invariant = options_.batch_invariant;
     options.max_partials = is_fixed() ? plan.shape.max_partials : 0;
-    plan.summary = plan.planner.plan(plan.forest, options, plan.work);
+    plan.next_summary = plan.planner.plan(plan.forest, options, plan.work);
     if (Result<void> ok = fit(plan, group); !ok)
         return ok;
     return plan.device->set(plan.work, queue);

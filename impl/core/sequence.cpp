@@ -56,6 +56,7 @@ void Sequence::freeze_tail(int64_t position) {
     node->parent = std::move(parent_);
     parent_ = std::move(node);
     base_ = position;
+    id_ = next_mark();
 }
 
 Result<std::shared_ptr<Sequence>> Sequence::fork() {
@@ -82,6 +83,7 @@ Result<std::shared_ptr<Sequence>> Sequence::fork() {
         const bool shares = !tails_[pool].extent.pages.empty();
         tails_[pool].may_share_last = twin->tails_[pool].may_share_last = shares;
     }
+    id_ = next_mark();
     return twin;
 }
 
@@ -107,6 +109,7 @@ Result<void> Sequence::truncate(int64_t length) {
             tails_[pool].may_share_last && !tails_[pool].extent.pages.empty();
     }
     length_ = length;
+    id_ = next_mark();
     return {};
 }
 

@@ -46,6 +46,8 @@ class Sequence {
     int64_t base() const { return base_; }  // position of its first own token
     int64_t end() const { return length_; }
     const Tail& tail(size_t pool) const { return tails_[pool]; }
+    // Names this sequence with what it holds: changes whenever something but a commit changes that.
+    uint64_t id() const { return id_; }
     bool in_batch() const { return in_batch_; }
     void set_in_batch(bool in_batch) { in_batch_ = in_batch; }
 
@@ -73,6 +75,7 @@ class Sequence {
     int64_t attached_at_ = 0;  // length of the prefix that it was last attached to
     std::vector<Tail> tails_;  // per pool
     bool in_batch_ = false;
+    uint64_t id_ = next_mark();
     uint64_t mark_ = 0;  // of the last input that was checked for doubles
 };
 

@@ -1,0 +1,123 @@
+// The common step: the same sequences, one more token each. Its plan is the last one with every
+// row's last piece a token longer, which costs a fraction of planning anew and reads as well: the
+// plan that it goes on from is at most as old as a page is long.
+#include <algorithm>
+
+#include "impl/core/batch.h"
+
+namespace relayattn {
+
+bool Batch::is_next_step(const Step& step, const BatchInput& input) const {
+    if (planned_.size() != step.rows.size() || input.padded_tokens != planned_padding_ ||
+        input.tree_mask != nullptr || !input.spans.empty() || step.rows.empty())
+        return false;
+    for (size_t i = 0; i < step.rows.size(); ++i) {
+        const StepRow& row = step.rows[i];
+        if (row.q_len != 1 || row.flags != 0 || row.sequence->id() != planned_[i].id ||
+            row.start != planned_[i].start + 1)
+            return false;
+    }
+    return has_spare_table(step);
+}
+
+bool Batch::has_spare_table(const Step& step) const {
+    for (size_t g = 0; g < plans_.size(); ++g) {
+        if (plans_[g].ends.size() != step.rows.size())
+            return false;
+        const size_t pool = cache_->pool_of(static_cast<int64_t>(g));
+        for (size_t i = 0; i < step.rows.size(); ++i) {
+            const PoolPages& pages = pages_of(step, i, pool);
+            if (pages.copies_last || pages.count > plans_[g].ends[i].spare)
+                return false;
+        }
+    }
+    return true;
+}
+
+void Batch::advance_group(size_t group, const Step& step) {
+    GroupPlan& plan = plans_[group];
+    WorkList& work = plan.work;
+    const size_t pool = cache_->pool_of(static_cast<int64_t>(group));
+    for (size_t i = 0; i < step.rows.size(); ++i) {
+        RowEnd& end = plan.ends[i];
+        const PoolPages& pages = pages_of(step, i, pool);
+        for (int64_t p = 0; p < pages.count; ++p) {
+            work.page_table[static_cast<size_t>(end.table++)] =
+                step.new_pages[static_cast<size_t>(pages.first + p)];
+            --end.spare;
+        }
+        ++work.items[static_cast<size_t>(end.item)].num_kv_tokens;
+        ++work.pieces[static_cast<size_t>(end.piece)].num_tokens;
+        ++plan.forest.runs[static_cast<size_t>(end.run)].length;
+        QueryToken& token = work.tokens[i];
+        ++token.position;
+        ++token.visible_end;
+        ++token.new_begin;
+        work.slots[i] = slot_of(step, i, pool, step.rows[i].start);
+    }
+    const KvGeometry& kv = cache_->model().groups()[group].kv;
+    plan.next_summary.kv_bytes += static_cast<int64_t>(step.rows.size()) * kv.num_kv_heads *
+                                  (kv.head_dim_k + kv.head_dim_v) * size_of(kv.dtype);
+}
+
+Result<void> Batch::advance_step(const Step& step, void* queue) {
+    for (size_t i = 0; i < step.rows.size(); ++i)
+        planned_[i].start = step.rows[i].start;
+    for (size_t g = 0; g < plans_.size(); ++g) {
+        advance_group(g, step);
+        if (Result<void> ok = plans_[g].device->set(plans_[g].work, queue); !ok) {
+            planned_.clear();  // some groups are a step ahead of others now
+            return ok;
+        }
+    }
+    return {};
+}
+
+void Batch::remember_step(const Step& step, const BatchInput& input) {
+    planned_.clear();
+    // The batch-invariant mode cuts by position, and a window moves: both are planned anew.
+    if (options_.batch_invariant || input.tree_mask != nullptr || !input.spans.empty())
+        return;
+    for (const StepRow& row : step.rows) {
+        if (row.q_len != 1 || row.flags != 0)
+            return;
+    }
+    for (size_t g = 0; g < plans_.size(); ++g) {
+        if (cache_->model().groups()[g].window.kind != WindowKind::none || !find_ends(g, step))
+            return;
+    }
+    planned_.resize(step.rows.size());
+    for (size_t i = 0; i < step.rows.size(); ++i)
+        planned_[i] = {step.rows[i].sequence->id(), step.rows[i].start};
+    planned_padding_ = input.padded_tokens;
+}
+
+// Finds the piece that holds each row's newest token. Rows are tokens here: each has one.
+bool Batch::find_ends(size_t group, const Step& step) {
+    GroupPlan& plan = plans_[group];
+    const WorkList& work = plan.work;
+    plan.ends.assign(step.rows.size(), RowEnd{-1, -1, -1, 0, 1});
+    for (size_t i = 0; i < work.items.size(); ++i) {
+        const Item& item = work.items[i];
+        if (item.num_tokens != 1)
+            continue;
+        const auto token =
+            static_cast<size_t>(work.item_tokens[static_cast<size_t>(item.first_token)]);
+        const int32_t last = item.first_piece + item.num_pieces - 1;
+        const Piece& piece = work.pieces[static_cast<size_t>(last)];
+        if (piece.position + piece.num_tokens != work.tokens[token].visible_end)
+            continue;
+        RowEnd& end = plan.ends[token];
+        end.item = static_cast<int32_t>(i);
+        end.piece = last;
+        end.run = plan.forest.rows[token].run;
+        const Run& run = plan.forest.runs[static_cast<size_t>(end.run)];
+        const int64_t page_size = cache_->page_size();
+        end.table = run.table_offset +
+                    static_cast<int32_t>((run.first_slot + run.length + page_size - 1) / page_size);
+    }
+    return std::none_of(plan.ends.begin(), plan.ends.end(),
+                        [](const RowEnd& end) { return end.item < 0; });
+}
+
+}  // namespace relayattn
