@@ -10,7 +10,7 @@ struct Avx2 {
     using F = __m256;
     static constexpr int width = 8;
     static constexpr int max_rows = 6;
-    static constexpr int accumulators = 12;
+    static constexpr int accumulators = 10;
     static constexpr int max_wide = 4;
 
     static F zero() { return _mm256_setzero_ps(); }
@@ -23,6 +23,10 @@ struct Avx2 {
     static F div(F a, F b) { return _mm256_div_ps(a, b); }
     static F max(F a, F b) { return _mm256_max_ps(a, b); }
     static F fma(F a, F b, F c) { return _mm256_fmadd_ps(a, b, c); }
+    // The intrinsic lets GCC move sums between registers, and then it spills them.
+    static void add_product(F& sum, F a, F b) {
+        asm("vfmadd231ps %2, %1, %0" : "+x"(sum) : "x"(a), "x"(b));
+    }
     static F select_less(F a, F b, F x, F y) {
         return _mm256_blendv_ps(y, x, _mm256_cmp_ps(a, b, _CMP_LT_OQ));
     }

@@ -67,6 +67,7 @@ struct Scalar {
     static F div(F a, F b) { return a / b; }
     static F max(F a, F b) { return a > b ? a : b; }
     static F fma(F a, F b, F c) { return a * b + c; }
+    static void add_product(F& sum, F a, F b) { sum = a * b + sum; }
     static F select_less(F a, F b, F x, F y) { return a < b ? x : y; }
     static F scale_exponent(F p, F t) { return float_of(bits_of(p) + (bits_of(t) << 23)); }
     static float hmax(F a) { return a; }

@@ -67,9 +67,15 @@ struct MergeJob {
 
 constexpr int64_t k_max_columns = 256;
 
+// One item on one KV head; item < 0 is none.
+struct WorkUnit {
+    int64_t item, head;
+};
+
 struct KernelTable {
-    // One item on one KV head: writes the output rows of its tokens, or their partials.
-    void (*attend)(const AttendJob& job, int64_t item, int64_t head, void* scratch);
+    // Writes the output rows of the item's tokens, or their partials. `upcoming` is what this
+    // thread will run next, as far as it knows: its first K is prefetched.
+    void (*attend)(const AttendJob& job, WorkUnit unit, WorkUnit upcoming, void* scratch);
     // Merges the partials of one token for the query heads of one KV head.
     void (*finish)(const AttendJob& job, int64_t token, int64_t head);
     // The rows of a token that sees nothing, or of a padded one.

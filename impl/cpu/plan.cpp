@@ -10,6 +10,9 @@
 namespace relayattn::cpu {
 namespace {
 
+// KV tokens x query tokens of a unit that takes some 10 us at most.
+constexpr int64_t k_short_unit = 1024;
+
 constexpr float k_log2_e = 1.44269504088896340736f;
 
 template <class T>
@@ -149,6 +152,9 @@ Result<void> CpuPlan::attend(const AttendCall& call, void*) {
     if (call.k.data != nullptr) {
         append(call);
     }
+    if (call.q.data == nullptr) {  // the new tokens are in the pages; nothing is asked
+        return {};
+    }
     std::atomic<int64_t>& next = tickets_[static_cast<std::size_t>(num_slots_)].next;
     next.store(0, std::memory_order_relaxed);
     if (is_small(call)) {
@@ -195,26 +201,37 @@ void CpuPlan::draw(const AttendJob& job, std::atomic<int64_t>& next) {
             continue;
         }
         void* scratch = a.worker_scratch + i * a.worker_scratch_bytes;
-        const int64_t units = num_units();
-        int64_t unit;
-        while ((unit = next.fetch_add(1, std::memory_order_relaxed)) < units) {
-            run_unit(job, unit, scratch);
-        }
+        draw_units(job, next, scratch);
         taken.store(false, std::memory_order_release);
         return;
     }
 }
 
-void CpuPlan::run_unit(const AttendJob& job, int64_t unit, void* scratch) const {
-    if (unit == num_units() - 1) {
-        return run_blanks(job);
-    }
+// A thread at a short unit claims its next one early, to have it prefetched. Long ones are not
+// claimed before their time: they might wait while another thread is idle.
+void CpuPlan::draw_units(const AttendJob& job, std::atomic<int64_t>& next, void* scratch) const {
     const int64_t heads = job.layout.num_kv_heads;
-    const int64_t item = unit / heads;
-    const int64_t head = unit % heads;
-    engine_.set.kernels->attend(job, item, head, scratch);
-    if (job.items[item].partial >= 0) {
-        count_partials(job, job.items[item], head);
+    const int64_t units = num_units();
+    const auto claim = [&next] { return next.fetch_add(1, std::memory_order_relaxed); };
+    const auto as_unit = [&](int64_t i) {
+        return i < num_items_ * heads ? WorkUnit{i / heads, i % heads} : WorkUnit{-1, 0};
+    };
+    int64_t at = claim();
+    while (at < units) {
+        const WorkUnit unit = as_unit(at);
+        if (unit.item < 0) {
+            run_blanks(job);
+            at = claim();
+            continue;
+        }
+        const Item& item = job.items[unit.item];
+        const bool is_short = item.num_kv_tokens * item.num_tokens <= k_short_unit;
+        at = is_short ? claim() : units;
+        engine_.set.kernels->attend(job, unit, as_unit(at), scratch);
+        if (item.partial >= 0) {
+            count_partials(job, item, unit.head);
+        }
+        at = is_short ? at : claim();
     }
 }
 

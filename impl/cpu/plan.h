@@ -48,7 +48,7 @@ class CpuPlan final : public DevicePlan {
     int64_t num_units() const;
     bool is_small(const AttendCall& call) const;
     void draw(const AttendJob& job, std::atomic<int64_t>& next);
-    void run_unit(const AttendJob& job, int64_t unit, void* scratch) const;
+    void draw_units(const AttendJob& job, std::atomic<int64_t>& next, void* scratch) const;
     void run_blanks(const AttendJob& job) const;
     void count_partials(const AttendJob& job, const Item& item, int64_t head) const;
 

@@ -8,6 +8,8 @@
 namespace relayattn::cpu {
 
 constexpr int64_t k_max_tile_rows = 16;  // most rows of one register tile, any instruction set
+constexpr int64_t k_group_tiles = 1;     // tiles that use one range of K or V while it is in L1
+constexpr int64_t k_group_rows = k_group_tiles * k_max_tile_rows;
 
 // Rows of one item that are attended together. More are taken in turns, each reading K and V anew;
 // the planner is told to make no such items (DeviceFigures::tile_rows).
@@ -19,7 +21,7 @@ constexpr int64_t k_score_stride = k_max_columns + 16;
 constexpr int64_t k_q_stride = 256 + 16;
 
 struct Scratch {
-    float* scores;  // [k_max_tile_rows][k_score_stride]
+    float* scores;  // [k_group_rows][k_score_stride]
     float* q;       // [k_max_rows][k_q_stride], scaled
     float* o;       // [k_max_rows][o_stride]
     float* l;       // [k_max_rows][16]: lanes of the sum
@@ -29,14 +31,14 @@ struct Scratch {
 
 static constexpr int64_t scratch_bytes(int64_t head_dim_v) {
     const int64_t row = k_q_stride + round_up(head_dim_v, k_lane) + 16 + 1;
-    return 4 * (k_max_tile_rows * k_score_stride + k_max_rows * row);
+    return 4 * (k_group_rows * k_score_stride + k_max_rows * row);
 }
 
 static inline Scratch carve_scratch(void* memory, int64_t head_dim_v) {
     Scratch s{};
     s.o_stride = round_up(head_dim_v, k_lane);
     s.scores = static_cast<float*>(memory);
-    s.q = s.scores + k_max_tile_rows * k_score_stride;
+    s.q = s.scores + k_group_rows * k_score_stride;
     s.o = s.q + k_max_rows * k_q_stride;
     s.l = s.o + k_max_rows * s.o_stride;
     s.m = s.l + k_max_rows * 16;

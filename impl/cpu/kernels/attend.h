@@ -16,6 +16,7 @@ struct Unit {
     const AttendJob& job;
     const Item& item;
     int64_t head;
+    WorkUnit upcoming;
     Scratch scratch;
     int64_t first_row, rows;
 
@@ -38,6 +39,11 @@ inline void start_rows(const Unit& u) {
     const auto bytes = [](int64_t floats) { return static_cast<uint64_t>(floats) * sizeof(float); };
     __builtin_memset(s.o, 0, bytes(u.rows * s.o_stride));
     __builtin_memset(s.l, 0, bytes(u.rows * 16));
+}
+
+inline Cursor pieces_of(const AttendJob& job, const Item& item) {
+    const Piece* pieces = job.pieces + item.first_piece;
+    return {pieces, pieces + item.num_pieces, 0};
 }
 
 inline bool sees(const Unit& u, int64_t first, int64_t rows, const Step& step) {
@@ -73,23 +79,62 @@ inline void shape_row(const Unit& u, int64_t row, const Step& step, float* score
     }
 }
 
+// Consecutive rows that go through a step together.
 template <class V, class T>
-inline void attend_tile(const Unit& u, int64_t first, int64_t rows, const Step& step) {
-    const Scratch& s = u.scratch;
-    const Products<V, T>& products = products_by_rows<V, T>.of[rows];
-    products.score(s.q + first * k_q_stride, step, u.job.layout.head_dim_k, s.scores);
+struct Tile {
+    int64_t begin, rows;
+    const Products<V, T>* products;
+    float* scores;
+    float alpha[V::max_rows];
+};
+
+template <class V, class T>
+struct Group {
+    Tile<V, T> tiles[k_group_tiles];
+    int64_t num_tiles = 0;
+    int64_t wide = 1;  // largest of the tiles'
+};
+
+template <class V, class T>
+inline void soften(const Unit& u, Tile<V, T>& tile, const Step& step) {
     const bool shaped = u.item.masked != 0 || step.ragged || u.job.score_cap > 0 ||
                         u.job.alibi_slopes != nullptr;
-    float alpha[k_max_tile_rows];
-    for (int64_t r = 0; r < rows; ++r) {
-        float* scores = s.scores + r * k_score_stride;
+    for (int64_t r = 0; r < tile.rows; ++r) {
+        const int64_t row = tile.begin + r;
+        float* scores = tile.scores + r * k_score_stride;
         if (shaped) {
-            shape_row<V>(u, first + r, step, scores);
+            shape_row<V>(u, row, step, scores);
         }
-        alpha[r] = softmax_row<V>(scores, step.columns, s.m[first + r],
-                                  s.l + (first + r) * 16);
+        tile.alpha[r] =
+            softmax_row<V>(scores, step.columns, u.scratch.m[row], u.scratch.l + row * 16);
     }
-    products.weigh(step, s.scores, u.job.layout, alpha, s.o + first * s.o_stride, s.o_stride);
+}
+
+// A range of K, then of V, is in L1 while all tiles of the group use it.
+template <class V, class T>
+inline void attend_group(const Unit& u, Group<V, T>& group, const Step& step, bool first) {
+    const Scratch& s = u.scratch;
+    const PackedLayout& layout = u.job.layout;
+    const auto each_range = [&group](int64_t count, auto call) {
+        for (int64_t at = 0; at < count; at += group.wide) {
+            const int64_t end = at + group.wide < count ? at + group.wide : count;
+            for (int64_t t = 0; t < group.num_tiles; ++t) {
+                call(group.tiles[t], at, end, t == 0);
+            }
+        }
+    };
+    each_range(step.columns / k_lane, [&](Tile<V, T>& t, int64_t at, int64_t end, bool leads) {
+        t.products->score(s.q + t.begin * k_q_stride, step, at, end, first && leads,
+                          layout.head_dim_k, t.scores);
+    });
+    for (int64_t t = 0; t < group.num_tiles; ++t) {
+        soften<V, T>(u, group.tiles[t], step);
+    }
+    const int64_t panels = round_up(layout.head_dim_v, k_lane) / k_lane;
+    each_range(panels, [&](Tile<V, T>& t, int64_t at, int64_t end, bool leads) {
+        t.products->weigh(step, t.scores, at, end, layout.v_panel, t.alpha, first && leads,
+                          s.o + t.begin * s.o_stride, s.o_stride);
+    });
 }
 
 template <class V>
@@ -108,29 +153,55 @@ inline void write_rows(const Unit& u) {
 }
 
 template <class V, class T>
-void attend_rows(const Unit& u) {
-    start_rows<V>(u);
-    const Piece* pieces = u.job.pieces + u.item.first_piece;
-    Cursor cursor{pieces, pieces + u.item.num_pieces, 0};
+inline void attend_step(const Unit& u, const Step& step) {
     // Tiles of nearly equal height, so that none is left with a row or two.
     const int64_t tiles = (u.rows + V::max_rows - 1) / V::max_rows;
-    Step step;
-    while (next_step<T>(u.job, u.head, cursor, step)) {
-        for (int64_t t = 0; t < tiles; ++t) {
-            const int64_t first = u.rows * t / tiles;
-            const int64_t rows = u.rows * (t + 1) / tiles - first;
-            if (u.item.masked == 0 || sees(u, first, rows, step)) {
-                attend_tile<V, T>(u, first, rows, step);
+    bool first = true;
+    for (int64_t t = 0; t < tiles;) {
+        Group<V, T> group;
+        for (; t < tiles && group.num_tiles < k_group_tiles; ++t) {
+            const int64_t begin = u.rows * t / tiles;
+            const int64_t rows = u.rows * (t + 1) / tiles - begin;
+            if (u.item.masked != 0 && !sees(u, begin, rows, step)) {
+                continue;
             }
+            Tile<V, T>& tile = group.tiles[group.num_tiles];
+            tile.begin = begin;
+            tile.rows = rows;
+            tile.products = &products_by_rows<V, T>.of[rows];
+            tile.scores = u.scratch.scores + group.num_tiles * V::max_rows * k_score_stride;
+            group.wide = group.wide > tile.products->wide ? group.wide : tile.products->wide;
+            ++group.num_tiles;
         }
+        if (group.num_tiles > 0) {
+            attend_group<V, T>(u, group, step, first);
+            first = false;
+        }
+    }
+}
+
+template <class V, class T>
+void attend_rows(const Unit& u) {
+    start_rows<V>(u);
+    Cursor cursor = pieces_of(u.job, u.item);
+    Step steps[2];
+    bool more = next_step<T>(u.job, u.head, cursor, steps[0]);
+    for (int now = 0; more; now ^= 1) {
+        more = next_step<T>(u.job, u.head, cursor, steps[now ^ 1]);
+        if (!more && u.upcoming.item >= 0) {
+            Cursor other = pieces_of(u.job, u.job.items[u.upcoming.item]);
+            next_step<T>(u.job, u.upcoming.head, other, steps[now ^ 1]);
+        }
+        look_ahead(steps[now], steps[now ^ 1]);
+        attend_step<V, T>(u, steps[now]);
     }
     write_rows<V>(u);
 }
 
 template <class V>
-void attend_item(const AttendJob& job, int64_t item, int64_t head, void* memory) {
-    const Item& i = job.items[item];
-    Unit u{job, i, head, carve_scratch(memory, job.layout.head_dim_v), 0, 0};
+void attend_item(const AttendJob& job, WorkUnit unit, WorkUnit upcoming, void* memory) {
+    const Item& i = job.items[unit.item];
+    Unit u{job, i, unit.head, upcoming, carve_scratch(memory, job.layout.head_dim_v), 0, 0};
     for (int64_t left = i.num_tokens * job.group_size; left > 0; left -= u.rows) {
         u.rows = left < k_max_rows ? left : k_max_rows;
         switch (job.kv_dtype) {

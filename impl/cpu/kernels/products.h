@@ -39,7 +39,7 @@ template <class V, class T, int U, int MR, int WIDE, int LS>
             const auto x = lanes<V, T, U>(right[j / in_block], j % in_block);
 #pragma GCC unroll 16
             for (int r = 0; r < MR; ++r) {
-                acc[r][j] = V::fma(q[r], x, acc[r][j]);
+                V::add_product(acc[r][j], q[r], x);
             }
         }
     } else {
@@ -53,14 +53,26 @@ template <class V, class T, int U, int MR, int WIDE, int LS>
             const auto q = V::set(left[r * LS]);
 #pragma GCC unroll 16
             for (int j = 0; j < vectors; ++j) {
-                acc[r][j] = V::fma(q, x[j], acc[r][j]);
+                V::add_product(acc[r][j], q, x[j]);
             }
         }
     }
 }
 
+// Loads stay on their side of it: mixing two terms' loads costs GCC more registers than there are.
+[[gnu::always_inline]] inline void keep_order() {
+    asm volatile("" ::: "memory");
+}
+
+// Into L2: a step is too large for L1. At distance 0, when there is nothing to fetch, it is the
+// line being read.
+[[gnu::always_inline]] inline void prefetch(const void* line, int64_t ahead) {
+    __builtin_prefetch(static_cast<const char*>(line) + ahead, 0, 2);
+}
+
 template <class V, class T, int MR, int WIDE>
-void score_blocks(const float* q, const void* const* blocks, int64_t head_dim, float* scores) {
+void score_blocks(const float* q, const void* const* blocks, int64_t ahead, int64_t head_dim,
+                  float* scores) {
     constexpr int U = interleave<T>;
     constexpr int in_block = k_lane / V::width;
     typename V::F acc[MR][WIDE * in_block];
@@ -79,10 +91,12 @@ void score_blocks(const float* q, const void* const* blocks, int64_t head_dim, f
     for (int64_t d = 0; d < head_dim; d += U) {
         add_term<V, T, 0, MR, WIDE, k_q_stride>(acc, q + d, k);
         if constexpr (U == 2) {
+            keep_order();
             add_term<V, T, 1, MR, WIDE, k_q_stride>(acc, q + d + 1, k);
         }
 #pragma GCC unroll 16
         for (int b = 0; b < WIDE; ++b) {
+            prefetch(k[b], ahead);
             k[b] += k_lane * U;
         }
     }
@@ -98,7 +112,7 @@ void score_blocks(const float* q, const void* const* blocks, int64_t head_dim, f
 template <class V, class T, int MR, int WIDE>
 [[gnu::always_inline]] inline void weigh_segment(
     typename V::F (&acc)[MR][WIDE * k_lane / V::width], const Segment& segment, const float* p,
-    int64_t first_panel, int64_t panel_stride) {
+    int64_t first_panel, int64_t panel_stride, int64_t ahead) {
     constexpr int U = interleave<T>;
     constexpr int LS = k_score_stride;
     p += segment.column + segment.lead;
@@ -109,9 +123,10 @@ template <class V, class T, int MR, int WIDE>
         v[b] = static_cast<const T*>(segment.v) + (first_panel + b) * panel_stride +
                segment.slot / U * (k_lane * U);
     }
-    const auto advance = [&v] {
+    const auto advance = [&v, ahead] {
 #pragma GCC unroll 16
         for (int b = 0; b < WIDE; ++b) {
+            prefetch(v[b], ahead);
             v[b] += k_lane * U;
         }
     };
@@ -126,6 +141,7 @@ template <class V, class T, int MR, int WIDE>
     for (; left >= U; left -= U, p += U) {
         add_term<V, T, 0, MR, WIDE, LS>(acc, p, v);
         if constexpr (U == 2) {
+            keep_order();
             add_term<V, T, 1, MR, WIDE, LS>(acc, p + 1, v);
         }
         advance();
@@ -139,7 +155,7 @@ template <class V, class T, int MR, int WIDE>
 
 template <class V, class T, int MR, int WIDE>
 void weigh_panels(const Step& step, const float* p, int64_t first_panel, int64_t panel_stride,
-                  const float* alpha, float* o, int64_t o_stride) {
+                  const float* alpha, bool first, float* o, int64_t o_stride) {
     constexpr int vectors = WIDE * k_lane / V::width;
     typename V::F acc[MR][vectors];
     o += first_panel * k_lane;
@@ -151,7 +167,8 @@ void weigh_panels(const Step& step, const float* p, int64_t first_panel, int64_t
         }
     }
     for (int32_t s = 0; s < step.num_segments; ++s) {
-        weigh_segment<V, T, MR, WIDE>(acc, step.segments[s], p, first_panel, panel_stride);
+        weigh_segment<V, T, MR, WIDE>(acc, step.segments[s], p, first_panel, panel_stride,
+                                      first ? step.k_ahead[s] : 0);
     }
 #pragma GCC unroll 16
     for (int r = 0; r < MR; ++r) {
@@ -173,40 +190,48 @@ constexpr int wide_of() {
     return wide;
 }
 
+// The products of a tile of so many rows, over a range of a step's blocks or of V's panels; `wide`
+// is the range that they like to be multiples of. `first`: the first tile of a step, which brings
+// it into the caches.
 template <class V, class T>
 struct Products {
-    void (*score)(const float* q, const Step& step, int64_t head_dim, float* scores);
-    void (*weigh)(const Step& step, const float* p, const PackedLayout& layout, const float* alpha,
-                  float* o, int64_t o_stride);
+    int wide;
+    void (*score)(const float* q, const Step& step, int64_t begin, int64_t end, bool first,
+                  int64_t head_dim, float* scores);
+    void (*weigh)(const Step& step, const float* p, int64_t begin, int64_t end,
+                  int64_t panel_stride, const float* alpha, bool first, float* o,
+                  int64_t o_stride);
 };
 
 template <class V, class T, int MR>
-void score_tile(const float* q, const Step& step, int64_t head_dim, float* scores) {
+void score_tile(const float* q, const Step& step, int64_t b, int64_t end, bool first,
+                int64_t head_dim, float* scores) {
     constexpr int WIDE = wide_of<V, MR>();
-    const int64_t blocks = step.columns / k_lane;
-    int64_t b = 0;
-    for (; b + WIDE <= blocks; b += WIDE) {
-        score_blocks<V, T, MR, WIDE>(q, step.k_blocks + b, head_dim, scores + b * k_lane);
+    const auto ahead = [&](int64_t from, int64_t to) {  // if all lie in one page
+        return first && step.v_ahead[from] == step.v_ahead[to - 1] ? step.v_ahead[from] : 0;
+    };
+    for (; b + WIDE <= end; b += WIDE) {
+        score_blocks<V, T, MR, WIDE>(q, step.k_blocks + b, ahead(b, b + WIDE), head_dim,
+                                     scores + b * k_lane);
     }
     if constexpr (WIDE > 1) {
-        for (; b < blocks; ++b) {
-            score_blocks<V, T, MR, 1>(q, step.k_blocks + b, head_dim, scores + b * k_lane);
+        for (; b < end; ++b) {
+            score_blocks<V, T, MR, 1>(q, step.k_blocks + b, ahead(b, b + 1), head_dim,
+                                      scores + b * k_lane);
         }
     }
 }
 
 template <class V, class T, int MR>
-void weigh_tile(const Step& step, const float* p, const PackedLayout& layout, const float* alpha,
-                float* o, int64_t o_stride) {
+void weigh_tile(const Step& step, const float* p, int64_t b, int64_t end, int64_t panel_stride,
+                const float* alpha, bool first, float* o, int64_t o_stride) {
     constexpr int WIDE = wide_of<V, MR>();
-    const int64_t panels = round_up(layout.head_dim_v, k_lane) / k_lane;
-    int64_t b = 0;
-    for (; b + WIDE <= panels; b += WIDE) {
-        weigh_panels<V, T, MR, WIDE>(step, p, b, layout.v_panel, alpha, o, o_stride);
+    for (; b + WIDE <= end; b += WIDE) {
+        weigh_panels<V, T, MR, WIDE>(step, p, b, panel_stride, alpha, first, o, o_stride);
     }
     if constexpr (WIDE > 1) {
-        for (; b < panels; ++b) {
-            weigh_panels<V, T, MR, 1>(step, p, b, layout.v_panel, alpha, o, o_stride);
+        for (; b < end; ++b) {
+            weigh_panels<V, T, MR, 1>(step, p, b, panel_stride, alpha, first, o, o_stride);
         }
     }
 }
@@ -220,7 +245,7 @@ struct ProductsByRows {
 
     template <int MR>
     constexpr void fill() {
-        of[MR] = {score_tile<V, T, MR>, weigh_tile<V, T, MR>};
+        of[MR] = {wide_of<V, MR>(), score_tile<V, T, MR>, weigh_tile<V, T, MR>};
         if constexpr (MR > 1) {
             fill<MR - 1>();
         }

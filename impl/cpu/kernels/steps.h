@@ -12,17 +12,23 @@ constexpr int64_t k_max_blocks = k_max_columns / k_lane;
 
 // Consecutive slots of one page.
 struct Segment {
-    const void* v;      // V of the page and head
-    int64_t slot;       // of the first token, in the page
-    int32_t column;     // of the first block's first slot
-    int32_t lead;       // unused slots before the first token in its block
+    const void* k;       // K and V of the page and head
+    const void* v;
+    int64_t slot;        // of the first token, in the page
+    int32_t column;      // of the first block's first slot
+    int32_t lead;        // unused slots before the first token in its block
     int32_t tokens;
     int32_t end_column;  // after the last block
-    int32_t position;   // of the first token
+    int32_t position;    // of the first token
 };
 
+// While a step is first read, what is read after it is prefetched: V while scores are made of K, the
+// next step's K while V is weighed. Both are of like size and order, so the line to prefetch lies
+// at a fixed distance from the line being read.
 struct Step {
     const void* k_blocks[k_max_blocks];
+    int64_t v_ahead[k_max_blocks];   // from a block of K to V of its page, in bytes
+    int64_t k_ahead[k_max_blocks];   // from a segment's V to K of the next step
     Segment segments[k_max_blocks];
     int32_t num_segments;
     int32_t columns;
@@ -34,6 +40,10 @@ struct Step {
         return last.position + last.tokens;
     }
 };
+
+inline int64_t distance(const void* from, const void* to) {
+    return static_cast<const char*>(to) - static_cast<const char*>(from);
+}
 
 struct Cursor {
     const Piece* piece;
@@ -59,11 +69,12 @@ inline bool add_segment(const AttendJob& job, int64_t head, Cursor& cursor, Step
     s.position = static_cast<int32_t>(piece.position + cursor.done);
     s.column = step.columns;
     s.end_column = static_cast<int32_t>(round_up(step.columns + s.lead + tokens, k_lane));
+    s.k = reinterpret_cast<const T*>(job.k_pages) + page * p.k_page + head * p.k_head;
     s.v = reinterpret_cast<const T*>(job.v_pages) + page * p.v_page + head * p.v_head;
-    const T* k = reinterpret_cast<const T*>(job.k_pages) + page * p.k_page + head * p.k_head +
-                 s.slot / k_lane * p.k_block;
+    const T* k = static_cast<const T*>(s.k) + s.slot / k_lane * p.k_block;
     for (int64_t c = s.column; c < s.end_column; c += k_lane, k += p.k_block) {
         step.k_blocks[c / k_lane] = k;
+        step.v_ahead[c / k_lane] = distance(s.k, s.v);
     }
     step.ragged |= s.end_column - s.column != s.tokens;
     step.columns = s.end_column;
@@ -91,6 +102,13 @@ inline bool next_step(const AttendJob& job, int64_t head, Cursor& cursor, Step& 
         room = add_segment<T>(job, head, cursor, step);
     }
     return step.num_segments > 0;
+}
+
+inline void look_ahead(Step& step, const Step& next) {
+    for (int32_t s = 0; s < step.num_segments; ++s) {
+        step.k_ahead[s] =
+            s < next.num_segments ? distance(step.segments[s].v, next.segments[s].k) : 0;
+    }
 }
 
 }  // namespace
