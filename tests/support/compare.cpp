@@ -1,0 +1,129 @@
+#include "compare.h"
+
+#include <relayattn/relayattn.h>
+
+#include <algorithm>
+#include <cmath>
+#include <sstream>
+
+#include "dtype.h"
+
+namespace relayattn::test {
+namespace {
+
+constexpr double float32_l2 = 1e-6;
+constexpr double rounding_slack = 1.1;
+constexpr double rounded_probability = 0x1p-9;  // half an ulp of bfloat16, relative
+constexpr double largest_over_l2 = 10;          // of one element, against the largest |value|
+
+std::string at(const char* what, size_t index, double got, double want) {
+    std::ostringstream text;
+    text.precision(9);
+    text << what << " at element " << index << ": got " << got << ", want " << want;
+    return text.str();
+}
+
+// Empty when both hold infinities and NaN in the same places.
+std::string compare_masks(const std::vector<float>& got, const std::vector<double>& want) {
+    if (got.size() != want.size())
+        return "sizes differ";
+    for (size_t i = 0; i < got.size(); ++i) {
+        if (std::isnan(got[i]) != std::isnan(want[i]))
+            return at("NaN differs", i, got[i], want[i]);
+        if ((std::isinf(got[i]) || std::isinf(want[i])) && static_cast<double>(got[i]) != want[i])
+            return at("infinity differs", i, got[i], want[i]);
+    }
+    return {};
+}
+
+double relative_l2_of_rounding(const std::vector<double>& want, int32_t dtype) {
+    double error = 0, size = 0;
+    for (double value : want) {
+        const double off = static_cast<double>(rounded(static_cast<float>(value), dtype)) - value;
+        error += off * off;
+        size += value * value;
+    }
+    return size > 0 ? std::sqrt(error / size) : 0;
+}
+
+std::string too_far(const char* what, double got, double limit, size_t index) {
+    std::ostringstream text;
+    text << what << ' ' << got << " exceeds " << limit << " (worst element " << index << ')';
+    return text.str();
+}
+
+}  // namespace
+
+void ErrorRecord::add(const Difference& difference) {
+    error_squared_ += difference.error_squared;
+    size_squared_ += difference.size_squared;
+    ++outputs_;
+}
+
+void ErrorRecord::add(const ErrorRecord& other) {
+    error_squared_ += other.error_squared_;
+    size_squared_ += other.size_squared_;
+    outputs_ += other.outputs_;
+}
+
+double ErrorRecord::pooled_l2() const {
+    return size_squared_ > 0 ? std::sqrt(error_squared_ / size_squared_) : 0;
+}
+
+double pooled_limit(int32_t dtype, Precision precision) {
+    if (precision.rounds_probabilities)
+        return 2.2e-3;
+    return dtype == RA_F32 ? 1e-6 : rounding_slack * (dtype == RA_BF16 ? 1.7e-3 : 2.1e-4);
+}
+
+Precision precision_under_test(int64_t isa, int32_t kv_dtype) {
+    const bool bf16_products = isa == RA_ISA_AVX512_BF16 || isa == RA_ISA_AMX;
+    return {bf16_products && kv_dtype == RA_BF16};
+}
+
+Difference compare_outputs(const std::vector<float>& got, const std::vector<double>& want,
+                           int32_t dtype, Precision precision) {
+    Difference difference{compare_masks(got, want)};
+    if (!difference.text.empty())
+        return difference;
+    double& error = difference.error_squared;
+    double& size = difference.size_squared;
+    double top = 0;
+    size_t worst = 0;
+    for (size_t i = 0; i < got.size(); ++i) {
+        const double off = std::fabs(static_cast<double>(got[i]) - want[i]);
+        error += off * off;
+        size += want[i] * want[i];
+        top = std::max(top, std::fabs(want[i]));
+        if (off > difference.largest) {
+            difference.largest = off;
+            worst = i;
+        }
+    }
+    difference.relative_l2 = size > 0 ? std::sqrt(error / size) : std::sqrt(error);
+    const double product = precision.rounds_probabilities ? rounded_probability : float32_l2;
+    const double limit = rounding_slack * relative_l2_of_rounding(want, dtype) + product;
+    const double largest_limit = top * std::max(largest_over_l2 * product, 1.5 * half_ulp(dtype));
+    if (difference.relative_l2 > limit)
+        difference.text = too_far("relative L2", difference.relative_l2, limit, worst);
+    else if (difference.largest > largest_limit)
+        difference.text = too_far("error", difference.largest, largest_limit, worst);
+    return difference;
+}
+
+Difference compare_lse(const std::vector<float>& got, const std::vector<double>& want) {
+    Difference difference{compare_masks(got, want)};
+    if (!difference.text.empty())
+        return difference;
+    for (size_t i = 0; i < got.size(); ++i) {
+        if (std::isinf(want[i]))
+            continue;
+        const double off = std::fabs(static_cast<double>(got[i]) - want[i]);
+        difference.largest = std::max(difference.largest, off);
+        if (off > 4e-6 * std::max(1.0, std::fabs(want[i])) && difference.text.empty())
+            difference.text = at("log-sum-exp differs", i, got[i], want[i]);
+    }
+    return difference;
+}
+
+}  // namespace relayattn::test

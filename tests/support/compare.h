@@ -1,0 +1,47 @@
+// Results against float64: first where infinities and NaN are, then relative L2 and largest error.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace relayattn::test {
+
+// How far a right implementation may be off. Products in float32: 1e-6, and no more than 10 % above
+// what rounding the exact result to the output dtype costs; probabilities rounded to bfloat16
+// before the product: 2.2e-3 over a large result, and each may be off by its half ulp.
+struct Precision {
+    bool rounds_probabilities = false;
+};
+
+// Of this machine's kernels under test for KV of this dtype.
+Precision precision_under_test(int64_t isa, int32_t kv_dtype);
+
+struct Difference {
+    std::string text;  // empty = equal within the tolerance
+    double relative_l2 = 0;
+    double largest = 0;
+    double error_squared = 0, size_squared = 0;
+};
+
+// Errors of many outputs of one dtype, pooled.
+class ErrorRecord {
+  public:
+    void add(const Difference& difference);
+    void add(const ErrorRecord& other);
+    double pooled_l2() const;
+    int64_t outputs() const { return outputs_; }
+
+  private:
+    double error_squared_ = 0, size_squared_ = 0;
+    int64_t outputs_ = 0;
+};
+
+// The limit of the pooled error: the cost of rounding N(0, 1) values plus 10 %.
+double pooled_limit(int32_t dtype, Precision precision);
+
+Difference compare_outputs(const std::vector<float>& got, const std::vector<double>& want,
+                           int32_t dtype, Precision precision);
+Difference compare_lse(const std::vector<float>& got, const std::vector<double>& want);
+
+}  // namespace relayattn::test
