@@ -18,8 +18,8 @@ install(TARGETS ${installed_libraries} EXPORT relayattn-targets
         ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
 
 # The plugin lies beside the library, which looks for it there.
-if(TARGET relayattn-cuda)
-    install(TARGETS relayattn-cuda LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
+if(TARGET relayattn_cuda)
+    install(TARGETS relayattn_cuda LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
 endif()
 
 install(EXPORT relayattn-targets NAMESPACE relayattn:: DESTINATION ${package_dir})

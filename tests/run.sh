@@ -1,0 +1,198 @@
+#!/usr/bin/env bash
+# Everything that must hold, in one command: bash tests/run.sh
+#
+# Installs what is missing (Debian or Ubuntu; as root or by sudo), builds into build/, runs every test,
+# and ends with the line "N passed, N failed". It can be run again at any time.
+#
+#   RELAYATTN_TEST_QUICK=1      leaves out sanitizers, lint and fuzzing
+#   RELAYATTN_TEST_SCENARIOS=N  random scenarios on each instruction set (500)
+set -uo pipefail
+
+cd "$(dirname "$0")/.." || exit 1
+scenarios=${RELAYATTN_TEST_SCENARIOS:-500}
+quick=${RELAYATTN_TEST_QUICK:-}
+jobs=$(nproc)
+logs=build/logs
+passed=0
+failed=0
+failures=()
+mkdir -p "$logs"
+
+say() { printf '[%3d:%02d] %s\n' $((SECONDS / 60)) $((SECONDS % 60)) "$*"; }
+
+count() { # count STATUS NAME
+    if [ "$1" -eq 0 ]; then
+        passed=$((passed + 1))
+    else
+        failed=$((failed + 1))
+        failures+=("$2")
+    fi
+}
+
+# stage NAME COMMAND...: runs quietly, counts as one test, shows the end of the log when it fails.
+stage() {
+    local name=$1 log="$logs/${1//[ \/]/_}.log" start=$SECONDS status=0
+    shift
+    say "$name"
+    "$@" < /dev/null > "$log" 2>&1 || status=$?
+    count $status "$name"
+    if [ $status -ne 0 ]; then
+        tail -n 60 "$log"
+        say "FAILED: $name (status $status, log $log)"
+    else
+        say "  done in $((SECONDS - start)) s"
+    fi
+    return $status
+}
+
+# suite NAME BUILD ARGS...: ctest, each of whose tests counts as one.
+suite() {
+    local name=$1 build=$2 log="$logs/${1//[ \/]/_}.log" start=$SECONDS test status
+    shift 2
+    say "$name"
+    ctest --test-dir "$build" --output-on-failure --parallel "$jobs" --no-tests=error "$@" \
+        < /dev/null 2>&1 | tee "$log" |
+        sed -n -e '/Test *#/p' -e '/^SKIPPED/p' -e '/^[0-9.]*% tests passed/p'
+    if ! grep -q 'tests passed' "$log"; then
+        tail -n 60 "$log"
+        count 1 "$name"
+        return
+    fi
+    while read -r test status; do
+        count "$status" "$name: $test"
+    done < <(sed -nE -e 's/.*Test +#[0-9]+: ([^ ]+) \.+ +Passed.*/\1 0/p' \
+                     -e 's/.*Test +#[0-9]+: ([^ ]+) \.*\*\*\*(Skipped).*//p' \
+                     -e 's/.*Test +#[0-9]+: ([^ ]+) \.*\*\*\*.*/\1 1/p' "$log" | sed '/^$/d')
+    if grep -q '\*\*\*' "$log"; then
+        sed -n '/Start /!p' "$log" | grep -vE '^ *[0-9]+/[0-9]+ .*Passed' | tail -n 120
+    fi
+    say "  done in $((SECONDS - start)) s"
+}
+
+finish() {
+    for name in "${failures[@]}"; do
+        echo "failed: $name"
+    done
+    say "end; logs in $logs"
+    echo "$passed passed, $failed failed"
+    [ "$failed" -eq 0 ]
+    exit
+}
+
+install_packages() {
+    local wanted=(g++ cmake ninja-build ccache pkg-config doctest-dev abigail-tools binutils
+                  python3 python3-venv python3-numpy libopenblas-dev)
+    [ -n "$quick" ] || wanted+=(clang-14 libclang-rt-14-dev)
+    local missing=() package
+    for package in "${wanted[@]}"; do
+        dpkg-query -W -f '${Status}' "$package" 2> /dev/null | grep -q 'ok installed' ||
+            missing+=("$package")
+    done
+    [ ${#missing[@]} -gt 0 ] || { echo "nothing is missing"; return 0; }
+    echo "missing: ${missing[*]}"
+    command -v apt-get > /dev/null || { echo "no apt-get here: install them by hand"; return 1; }
+    local root=()
+    [ "$(id -u)" -eq 0 ] || root=(sudo)
+    "${root[@]}" apt-get update &&
+        "${root[@]}" env DEBIAN_FRONTEND=noninteractive \
+            apt-get install -y --no-install-recommends "${missing[@]}"
+}
+
+# configure DIR OPTIONS...
+configure() {
+    local dir=$1
+    shift
+    cmake -S . -B "build/$dir" -G Ninja -DCMAKE_BUILD_TYPE=Release "$@"
+}
+
+build() { cmake --build "build/$1" --parallel "$jobs" "${@:2}"; }
+
+differential() { # differential BUILD ISA SCENARIOS
+    local seed
+    seed=$(od -An -N4 -tu4 /dev/urandom | tr -d ' ')
+    say "  $2: seed $seed, $3 scenarios" >&3
+    RELAYATTN_ISA=$2 "build/$1/tests/differential/relayattn_differential" \
+        --scenarios "$3" --seed "$seed"
+}
+
+# The instruction sets that this machine can run, by the library's own word.
+machine_isas() {
+    local isa
+    for isa in scalar avx2 avx512 avx512_bf16 amx neon; do
+        if RELAYATTN_ISA=$isa build/test/tests/packaging/relayattn_consumer > /dev/null 2>&1; then
+            echo $isa
+        fi
+    done
+}
+
+lint_tools() {
+    [ -x build/tools/bin/python ] || python3 -m venv build/tools || return 1
+    build/tools/bin/pip install --quiet clang-format==23.1.5 clang-tidy==23.1.4
+}
+
+our_sources() { # our_sources EXTENSION...
+    local names=() ext
+    for ext in "$@"; do
+        names+=(-o -name "*.$ext")
+    done
+    find capi impl tests examples -type f \( "${names[@]:1}" \) -not -path '*/build/*' | sort
+}
+
+check_format() {
+    our_sources h c cpp cu cuh | xargs build/tools/bin/clang-format --dry-run -Werror
+}
+
+check_tidy() {
+    # The plugin's sources are not in the compile commands of a machine without CUDA.
+    find capi impl/core impl/cpu examples/serve -name '*.cpp' | sort |
+        xargs -P "$jobs" -n 4 build/tools/bin/clang-tidy -p build/test --quiet \
+            --warnings-as-errors='*'
+}
+
+fuzz() {
+    mkdir -p build/fuzz/found
+    build/fuzz/tests/fuzz/relayattn_fuzz -max_total_time=60 -timeout=20 -rss_limit_mb=4096 \
+        -artifact_prefix=build/fuzz/ build/fuzz/found tests/fuzz/corpus
+}
+
+exec 3>&1
+say "relayattn: all tests, on $jobs cores; build directories and logs go to build/"
+
+stage "install packages" install_packages || finish
+
+stage "configure" configure test -DRELAYATTN_STATIC=ON -DRELAYATTN_TEST_SCENARIOS=50 || finish
+stage "build" build test || finish
+suite "tests" build/test
+
+isas=$(machine_isas)
+say "differential test; instruction sets of this machine: ${isas//$'\n'/ }"
+[ -n "$isas" ] || count 1 "the library runs on no instruction set of this machine"
+for isa in $isas; do
+    stage "differential $isa" differential test "$isa" "$scenarios"
+done
+
+if [ -n "$quick" ]; then
+    say "quick: no sanitizers, lint or fuzzing"
+    finish
+fi
+
+for sanitizer in address,undefined thread; do
+    dir=${sanitizer%%,*}
+    stage "configure $dir sanitizer" configure "$dir" -DRELAYATTN_SANITIZE=$sanitizer \
+        -DRELAYATTN_CUDA=OFF -DRELAYATTN_TEST_SCENARIOS=20 &&
+        stage "build $dir sanitizer" build "$dir" &&
+        suite "tests $dir sanitizer" "build/$dir"
+done
+
+if stage "lint tools" lint_tools; then
+    stage "clang-format" check_format
+    stage "clang-tidy" check_tidy
+fi
+
+stage "configure fuzzing" configure fuzz -DCMAKE_C_COMPILER=clang-14 \
+    -DCMAKE_CXX_COMPILER=clang++-14 -DRELAYATTN_CUDA=OFF \
+    -DRELAYATTN_SANITIZE=fuzzer-no-link,address,undefined &&
+    stage "build fuzzing" build fuzz --target relayattn_fuzz &&
+    stage "fuzz 60 s" fuzz
+
+finish
