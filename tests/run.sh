@@ -81,7 +81,7 @@ finish() {
 
 install_packages() {
     local wanted=(g++ cmake ninja-build ccache pkg-config doctest-dev abigail-tools binutils
-                  python3 python3-venv python3-numpy libopenblas-dev)
+                  python3 python3-venv python3-numpy libopenblas-dev nlohmann-json3-dev libcli11-dev)
     [ -n "$quick" ] || wanted+=(clang-14 libclang-rt-14-dev)
     local missing=() package
     for package in "${wanted[@]}"; do
@@ -179,7 +179,7 @@ fi
 for sanitizer in address,undefined thread; do
     dir=${sanitizer%%,*}
     stage "configure $dir sanitizer" configure "$dir" -DRELAYATTN_SANITIZE=$sanitizer \
-        -DRELAYATTN_CUDA=OFF -DRELAYATTN_TEST_SCENARIOS=20 &&
+        -DRELAYATTN_CUDA=OFF -DRELAYATTN_BUILD_EXAMPLES=OFF -DRELAYATTN_TEST_SCENARIOS=20 &&
         stage "build $dir sanitizer" build "$dir" &&
         suite "tests $dir sanitizer" "build/$dir"
 done
@@ -190,7 +190,7 @@ if stage "lint tools" lint_tools; then
 fi
 
 stage "configure fuzzing" configure fuzz -DCMAKE_C_COMPILER=clang-14 \
-    -DCMAKE_CXX_COMPILER=clang++-14 -DRELAYATTN_CUDA=OFF \
+    -DCMAKE_CXX_COMPILER=clang++-14 -DRELAYATTN_CUDA=OFF -DRELAYATTN_BUILD_EXAMPLES=OFF \
     -DRELAYATTN_SANITIZE=fuzzer-no-link,address,undefined &&
     stage "build fuzzing" build fuzz --target relayattn_fuzz &&
     stage "fuzz 60 s" fuzz

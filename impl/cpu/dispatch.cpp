@@ -3,6 +3,10 @@
 #include <string>
 #include <string_view>
 
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
+
 namespace relayattn::cpu {
 namespace {
 
@@ -35,6 +39,14 @@ std::string names(uint32_t features) {
     return text;
 }
 
+#if defined(__x86_64__)
+// clang 14's __builtin_cpu_supports does not know it.
+bool has_f16c() {
+    unsigned a = 0, b = 0, c = 0, d = 0;
+    return __get_cpuid(1, &a, &b, &c, &d) != 0 && (c & bit_F16C) != 0;
+}
+#endif
+
 }  // namespace
 
 uint32_t machine_features() {
@@ -46,7 +58,7 @@ uint32_t machine_features() {
     };
     add(__builtin_cpu_supports("avx2"), k_feature_avx2);
     add(__builtin_cpu_supports("fma"), k_feature_fma);
-    add(__builtin_cpu_supports("f16c"), k_feature_f16c);
+    add(has_f16c(), k_feature_f16c);
     add(__builtin_cpu_supports("avx512f"), k_feature_avx512f);
     add(__builtin_cpu_supports("avx512bw"), k_feature_avx512bw);
     add(__builtin_cpu_supports("avx512vl"), k_feature_avx512vl);

@@ -8,7 +8,7 @@
 namespace relayattn::cpu {
 
 constexpr int64_t k_max_tile_rows = 16;  // most rows of one register tile, any instruction set
-constexpr int64_t k_group_tiles = 1;     // tiles that use one range of K or V while it is in L1
+constexpr int64_t k_group_tiles = 2;     // tiles that use one range of K or V while it is in L1
 constexpr int64_t k_group_rows = k_group_tiles * k_max_tile_rows;
 
 // Rows of one item that are attended together. More are taken in turns, each reading K and V anew;

@@ -101,7 +101,8 @@ Difference compare_outputs(const std::vector<float>& got, const std::vector<doub
         }
     }
     difference.relative_l2 = size > 0 ? std::sqrt(error / size) : std::sqrt(error);
-    const double product = precision.rounds_probabilities ? rounded_probability : float32_l2;
+    const double product =
+        precision.rounds_probabilities ? rounded_probability : float32_l2 * precision.score_spread;
     const double limit = rounding_slack * relative_l2_of_rounding(want, dtype) + product;
     const double largest_limit = top * std::max(largest_over_l2 * product, 1.5 * half_ulp(dtype));
     if (difference.relative_l2 > limit)

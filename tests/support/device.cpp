@@ -7,6 +7,8 @@
 #include <stdexcept>
 #include <vector>
 
+#include "cuda_device.h"
+
 namespace relayattn::test {
 namespace {
 
@@ -32,6 +34,8 @@ Device& device(int32_t backend) {
     static HostDevice host;
     if (backend == RA_BACKEND_CPU)
         return host;
+    if (backend == RA_BACKEND_CUDA)
+        return cuda_device();
     throw std::runtime_error("these tests were built without memory of the asked backend");
 }
 

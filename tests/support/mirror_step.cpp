@@ -241,7 +241,11 @@ void MirrorStep::check(int64_t index, const Arrays& arrays) {
     expect(arrays.lse.gaps_are_untouched(), where + "wrote between the rows of lse");
     out.resize(want.out.size());
     lse.resize(want.lse.size());
-    const auto precision = precision_under_test(mirror_.isa(), layer.kv);
+    auto precision = precision_under_test(mirror_.isa(), layer.kv);
+    const float scale = spec_.scale != 0 ? spec_.scale : layer.scale;
+    if (scale != 0)
+        precision.score_spread =
+            std::max(1.0, std::fabs(scale) * std::sqrt(static_cast<double>(layer.dim_k)));
     const auto off = compare_outputs(out, want.out, layer.out, precision);
     expect(off.text.empty(), where + "out: " + off.text);
     mirror_.errors(layer.out, precision).add(off);
