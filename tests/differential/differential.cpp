@@ -13,9 +13,12 @@
 namespace relayattn::test {
 namespace {
 
+// What probabilities may be rounded to; 0 = not at all.
+constexpr int32_t roundings[] = {0, RA_F16, RA_BF16};
+
 struct Totals {
     int64_t steps = 0;
-    ErrorRecord errors[2][RA_BF16 + 1];
+    ErrorRecord errors[RA_BF16 + 1][RA_BF16 + 1];
 };
 
 bool run_one(uint64_t seed, Totals& totals) {
@@ -32,8 +35,8 @@ bool run_one(uint64_t seed, Totals& totals) {
     }
     totals.steps += scenario->steps();
     for (int32_t dtype = RA_F32; dtype <= RA_BF16; ++dtype)
-        for (const bool rounds : {false, true})
-            totals.errors[rounds ? 1 : 0][dtype].add(scenario->mirror().errors(dtype, {rounds}));
+        for (const int32_t rounded_to : roundings)
+            totals.errors[rounded_to][dtype].add(scenario->mirror().errors(dtype, {rounded_to}));
     return true;
 }
 
@@ -41,13 +44,13 @@ bool run_one(uint64_t seed, Totals& totals) {
 bool report(const Totals& totals) {
     bool good = true;
     for (int32_t dtype = RA_F32; dtype <= RA_BF16; ++dtype)
-        for (const bool rounds : {false, true}) {
-            const auto& errors = totals.errors[rounds ? 1 : 0][dtype];
+        for (const int32_t rounded_to : roundings) {
+            const auto& errors = totals.errors[rounded_to][dtype];
             if (errors.outputs() == 0)
                 continue;
-            const double limit = pooled_limit(dtype, {rounds});
+            const double limit = pooled_limit(dtype, {rounded_to});
             std::printf("out %s%s: %lld outputs, relative L2 %.3g (limit %.3g)\n", name_of(dtype),
-                        rounds ? ", rounded probabilities" : "",
+                        rounded_to != 0 ? ", rounded probabilities" : "",
                         static_cast<long long>(errors.outputs()), errors.pooled_l2(), limit);
             good = good && errors.pooled_l2() <= limit;
         }

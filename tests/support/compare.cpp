@@ -6,6 +6,7 @@
 #include <cmath>
 #include <sstream>
 
+#include "device.h"
 #include "dtype.h"
 
 namespace relayattn::test {
@@ -13,8 +14,11 @@ namespace {
 
 constexpr double float32_l2 = 1e-6;
 constexpr double rounding_slack = 1.1;
-constexpr double rounded_probability = 0x1p-9;  // half an ulp of bfloat16, relative
-constexpr double largest_over_l2 = 10;          // of one element, against the largest |value|
+// Half an ulp of the dtype that probabilities are rounded to, relative.
+double rounded_probability(int32_t dtype) {
+    return dtype == RA_BF16 ? 0x1p-9 : 0x1p-12;
+}
+constexpr double largest_over_l2 = 10;  // of one element, against the largest |value|
 
 std::string at(const char* what, size_t index, double got, double want) {
     std::ostringstream text;
@@ -71,14 +75,18 @@ double ErrorRecord::pooled_l2() const {
 }
 
 double pooled_limit(int32_t dtype, Precision precision) {
-    if (precision.rounds_probabilities)
+    if (precision.rounded_to == RA_BF16 || (precision.rounded_to != 0 && dtype == RA_BF16))
         return 2.2e-3;
+    if (precision.rounded_to == RA_F16)
+        return 3e-4;
     return dtype == RA_F32 ? 1e-6 : rounding_slack * (dtype == RA_BF16 ? 1.7e-3 : 2.1e-4);
 }
 
 Precision precision_under_test(int64_t isa, int32_t kv_dtype) {
     const bool bf16_products = isa == RA_ISA_AVX512_BF16 || isa == RA_ISA_AMX;
-    return {bf16_products && kv_dtype == RA_BF16};
+    if (backend_under_test() == RA_BACKEND_CUDA)
+        return {kv_dtype == RA_F32 ? 0 : kv_dtype};
+    return {bf16_products && kv_dtype == RA_BF16 ? RA_BF16 : 0};
 }
 
 Difference compare_outputs(const std::vector<float>& got, const std::vector<double>& want,
@@ -101,8 +109,8 @@ Difference compare_outputs(const std::vector<float>& got, const std::vector<doub
         }
     }
     difference.relative_l2 = size > 0 ? std::sqrt(error / size) : std::sqrt(error);
-    const double product =
-        precision.rounds_probabilities ? rounded_probability : float32_l2 * precision.score_spread;
+    const double product = precision.rounded_to != 0 ? rounded_probability(precision.rounded_to)
+                                                     : float32_l2 * precision.score_spread;
     const double limit = rounding_slack * relative_l2_of_rounding(want, dtype) + product;
     const double largest_limit = top * std::max(largest_over_l2 * product, 1.5 * half_ulp(dtype));
     if (difference.relative_l2 > limit)

@@ -8,15 +8,16 @@
 namespace relayattn::test {
 
 // How far a right implementation may be off. Products in float32: 1e-6, and no more than 10 % above
-// what rounding the exact result to the output dtype costs; probabilities rounded to bfloat16
-// before the product: 2.2e-3 over a large result, and each may be off by its half ulp. The float32
-// bound is for scores of N(0, 1); a softmax is as much more sensitive as its scores spread further.
+// what rounding the exact result to the output dtype costs; probabilities rounded to bfloat16 or
+// float16 before the product: 2.2e-3 or 3e-4 over a large result, each off by its half ulp. The
+// float32 bound is for scores of N(0, 1); a softmax is as much more sensitive as its scores spread
+// further.
 struct Precision {
-    bool rounds_probabilities = false;
+    int32_t rounded_to = 0;  // dtype that probabilities are rounded to; 0 = they stay float32
     double score_spread = 1;
 };
 
-// Of this machine's kernels under test for KV of this dtype.
+// Of the kernels under test for KV of this dtype.
 Precision precision_under_test(int64_t isa, int32_t kv_dtype);
 
 struct Difference {

@@ -83,7 +83,7 @@ class Mirror {
     // The errors of every output so far, by its dtype (index RA_F32, RA_F16, RA_BF16), apart for
     // layers whose probabilities are rounded.
     ErrorRecord& errors(int32_t dtype, Precision precision) {
-        return errors_[precision.rounds_probabilities ? 1 : 0][dtype];
+        return errors_[precision.rounded_to][dtype];
     }
 
   private:
@@ -100,7 +100,7 @@ class Mirror {
     int64_t num_groups_ = 0;
     int64_t isa_ = 0;
     int64_t page_size_ = 0;
-    ErrorRecord errors_[2][RA_BF16 + 1];
+    ErrorRecord errors_[RA_BF16 + 1][RA_BF16 + 1];  // by rounded_to, dtype of out
 };
 
 }  // namespace relayattn::test
