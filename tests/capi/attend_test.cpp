@@ -50,6 +50,17 @@ TEST_CASE("queries and outputs are required") {
     refused([](auto& a) { a.k.data = a.v.data = nullptr; }, {"k", "v", "null"});
 }
 
+TEST_CASE("without queries and outputs, K and V alone are appended") {
+    Open open;
+    const auto good = open.arrays.args;
+    open.arrays.args.q = open.arrays.args.out = {};
+    CHECK(open.attend() == RA_OK);
+    open.arrays.args.k = open.arrays.args.v = {};
+    CHECK(open.attend() == RA_ERROR_ARGUMENT);  // nothing to do at all
+    open.arrays.args = good;
+    CHECK(open.attend() == RA_OK);
+}
+
 TEST_CASE("strides are multiples of the element, and do not overlap what they step over") {
     refused([](auto& a) { a.q.token_stride = 6; }, {"q.token_stride", "6"});
     refused([](auto& a) { a.out.head_stride = 130; }, {"out.head_stride", "130"});
@@ -115,6 +126,27 @@ TEST_CASE("workers are counted from 0, run once each, and bring no K or V") {
     check_refused(work(-1, 2), RA_ERROR_ARGUMENT, {"ra_batch_attend_worker", "worker", "-1"});
     ok(work(1, 2));
     ok(work(0, 2));
+    ok(work(0, 2));  // the layer's work is done: nothing is left to draw
+}
+
+TEST_CASE("workers finish one layer before they turn to the next") {
+    if (backend_under_test() != RA_BACKEND_CPU)
+        return;
+    Fixture f({LayerSpec{}, LayerSpec{}});
+    Input input({f.sequence});
+    const int64_t flags = RA_ROW_NEW_ABSENT;
+    input.fields.row_flags = &flags;
+    input.fields.num_row_flags = 1;
+    ok(ra_batch_begin(f.batch, &input.fields, nullptr));
+    AttendArrays arrays;
+    arrays.args.k = arrays.args.v = {};
+    const auto work = [&](int64_t layer, int64_t worker) {
+        return ra_batch_attend_worker(f.batch, layer, &arrays.args, worker, 2);
+    };
+    ok(work(0, 0));
+    ok(work(0, 1));
+    ok(work(1, 1));
+    ok(work(1, 0));
 }
 
 TEST_CASE("a failing attend writes nothing") {

@@ -175,6 +175,41 @@ TEST_CASE("a layer may be attended again, with the same result") {
     run_step(pair.mirror, pair.batch, plain_step({&pair.a, &pair.b}));
 }
 
+TEST_CASE("decoding on, step by step, over page boundaries, with other things between") {
+    for (int32_t mode : modes) {
+        Pair pair;
+        const auto batch = pair.mirror.batch({mode, 0});
+        auto spec = plain_step({&pair.a, &pair.b});
+        spec.padded = 1;
+        for (int i = 0; i < 40; ++i) {
+            run_step(pair.mirror, batch, spec);
+            if (i == 11)
+                pair.mirror.truncate(pair.a, 25);
+            if (i == 20)
+                pair.mirror.split(pair.prefix, 3);
+            if (i == 30)
+                pair.mirror.freeze(pair.b, -1);
+        }
+    }
+}
+
+TEST_CASE("a batch goes on where another batch has been in the meantime") {
+    for (bool aborts : {true, false}) {
+        CAPTURE(aborts);
+        Pair pair;
+        auto bystander = pair.mirror.attach(nullptr);
+        const auto other = pair.mirror.batch();
+        run_step(pair.mirror, pair.batch, plain_step({&pair.a}, 12));  // 32 tokens: whole pages
+        MirrorStep step(pair.mirror, plain_step({&pair.a}));
+        ok(step.begin(pair.batch));
+        step.attend_every_layer();
+        ok(aborts ? step.abort() : step.commit({0}));               // its page is free again
+        run_step(pair.mirror, other, plain_step({&bystander}, 3));  // and taken by somebody else
+        run_step(pair.mirror, other, plain_step({&pair.a}));
+        run_step(pair.mirror, pair.batch, plain_step({&pair.a}));
+    }
+}
+
 TEST_CASE("two batches of one cache are open at once") {
     Pair pair;
     const auto other = pair.mirror.batch({RA_MODE_RELAY, 0});

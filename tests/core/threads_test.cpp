@@ -44,7 +44,8 @@ TEST_CASE("workers of the caller share a layer, in any number") {
             for (int round = 0; round < 2; ++round) {
                 MirrorStep step(mirror, plain_step(all, 1 + round));
                 ok(step.begin(batch));
-                step.attend(0);
+                step.append(0);
+                step.attend_with_workers(0, workers);
                 step.attend_with_workers(1, workers);
                 ok(step.commit());
             }

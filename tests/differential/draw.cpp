@@ -97,7 +97,7 @@ CacheSpec draw_cache(Random& random) {
     while (static_cast<int64_t>(cache.layers.size()) < count)
         cache.layers.push_back(draw_layer(random, cache.layers));
     cache.page_size = random.pick<int64_t>({1, 5, 16, 16, 17, 64, 0});
-    cache.capacity = random.integer(60, 900);
+    cache.capacity = random.chance(30) ? random.integer(60, 300) : random.integer(300, 3000);
     cache.max_sequences = random.pick<int64_t>({0, 0, 6, 12});
     cache.threads = random.pick<int64_t>({1, 1, 2});
     return cache;

@@ -49,7 +49,7 @@ void Scenario::run() {
     add_prefix();
     for (int64_t i = random_.integer(1, 4); i > 0; --i)
         add_sequence();
-    for (int64_t i = random_.integer(8, 24); i > 0; --i)
+    for (int64_t i = random_.integer(10, 50); i > 0; --i)
         act();
     check_everything_is_free();
 }
@@ -72,8 +72,10 @@ void Scenario::act() {
         read_one();
     else if (dice <= 68)
         release_one();
-    else
+    else if (dice <= 90)
         step();
+    else
+        decode_on();
 }
 
 bool Scenario::window_groups_forget() const {
@@ -106,7 +108,7 @@ void Scenario::add_prefix() {
     if (prefixes_.size() >= most_prefixes)
         return release_prefix(0);
     const MirrorPrefix* parent = random_.chance(60) ? any_prefix() : nullptr;
-    const int64_t length = draw_length(random_, mirror_.page_size(), 90);
+    const int64_t length = draw_length(random_, mirror_.page_size(), random_.chance(20) ? 400 : 90);
     const auto before = mirror_.free_pages();
     auto prefix = std::make_unique<MirrorPrefix>();
     const ra_status status = attempt([&] { *prefix = mirror_.open_prefix(parent, length); });

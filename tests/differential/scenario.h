@@ -40,13 +40,16 @@ class Scenario {
     void release_prefix(size_t index);
     void release_sequence(size_t index);
     void step();
+    void decode_on();
+    size_t any_batch();
 
     Sequences idle_sequences() const;
-    OpenStep open(size_t batch, const Sequences& sequences);
+    OpenStep open(size_t batch, StepSpec spec);
     void meddle(const OpenStep& open);
     void expect_busy(const OpenStep& open);
     void compare_with_each_row_alone(OpenStep& open);
     void attend(OpenStep& open);
+    void attend_with_workers(MirrorStep& step);
     void close(OpenStep& open);
     void tell(const std::string& what) { story_.push_back(what); }
     void check_everything_is_free();

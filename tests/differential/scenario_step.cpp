@@ -48,16 +48,17 @@ Scenario::OpenStep Scenario::open(size_t batch, const Sequences& sequences) {
 }
 
 void Scenario::step() {
-    const auto batch =
-        static_cast<size_t>(random_.integer(0, static_cast<int64_t>(batches_.size()) - 1));
-    auto first = open(batch, idle_sequences());
+    const size_t batch = any_batch();
+    auto first = open(batch, draw_step(random_, plans_[batch], idle_sequences()));
     if (first.step == nullptr)
         return release_one();
     if (random_.chance(20))
         compare_with_each_row_alone(first);
     OpenStep second;
-    if (batches_.size() > 1 && random_.chance(25))
-        second = open((batch + 1) % batches_.size(), idle_sequences());
+    if (batches_.size() > 1 && random_.chance(25)) {
+        const size_t other = (batch + 1) % batches_.size();
+        second = open(other, draw_step(random_, plans_[other], idle_sequences()));
+    }
     meddle(first);
     attend(first);
     if (second.step != nullptr) {
@@ -67,6 +68,37 @@ void Scenario::step() {
     close(first);
     busy_.clear();
     dying_.clear();
+}
+
+// The same sequences in the same order, a token at a time: what a plan may go on from. Now and then
+// a step is aborted, runs in another batch, or follows something else that happened.
+void Scenario::decode_on() {
+    auto rows = idle_sequences();
+    random_.shuffle(rows);
+    rows.resize(std::min(rows.size(), static_cast<size_t>(random_.integer(1, 6))));
+    size_t batch = any_batch();
+    for (int64_t i = random_.integer(2, 16); i > 0; --i) {
+        if (random_.chance(15))
+            batch = any_batch();
+        auto step = open(batch, plain_step(rows));
+        if (step.step == nullptr)
+            return release_one();
+        attend(step);
+        close(step);
+        busy_.clear();
+        if (random_.chance(10))
+            truncate_one();
+        if (random_.chance(10))
+            fork_one();
+        if (random_.chance(5))
+            split_one();
+        if (random_.chance(5))
+            freeze_one();
+    }
+}
+
+size_t Scenario::any_batch() {
+    return static_cast<size_t>(random_.integer(0, static_cast<int64_t>(batches_.size()) - 1));
 }
 
 // Other objects move on while the batch is open; its outputs must not notice.
@@ -100,15 +132,26 @@ void Scenario::expect_busy(const OpenStep& open) {
 }
 
 void Scenario::attend(OpenStep& open) {
-    open.step->attend_every_layer();
+    MirrorStep& step = *open.step;
     ++steps_;
-    const int64_t layer = random_.integer(0, mirror_.num_layers() - 1);
-    if (mirror_.layer(layer).unset)
-        return;
-    if (random_.chance(15))
-        open.step->attend(layer);
     if (backend_under_test() == RA_BACKEND_CPU && random_.chance(15))
-        open.step->attend_with_workers(layer, random_.integer(1, 3));
+        return attend_with_workers(step);
+    step.attend_every_layer();
+    const int64_t again = random_.integer(0, mirror_.num_layers() - 1);
+    if (!mirror_.layer(again).unset && random_.chance(15))
+        step.attend(again);
+}
+
+void Scenario::attend_with_workers(MirrorStep& step) {
+    const int64_t workers = random_.integer(1, 3);
+    tell(std::to_string(workers) + " workers");
+    for (int64_t layer = 0; layer < mirror_.num_layers(); ++layer) {
+        if (mirror_.layer(layer).unset)
+            continue;
+        if (mirror_.layer(layer).owns_kv() && step.appends())
+            step.append(layer);
+        step.attend_with_workers(layer, workers);
+    }
 }
 
 // A batch-invariant plan: the same rows, one by one, give the same bits.

@@ -194,6 +194,14 @@ void MirrorStep::attend(int64_t layer) {
     check(layer, arrays);
 }
 
+void MirrorStep::append(int64_t layer) {
+    Arrays arrays(mirror_, mirror_.layer(layer), num_tokens_, num_tokens_ + spec_.padded);
+    auto args = arguments(layer, arrays);
+    args.q = args.out = {};
+    args.lse = nullptr;
+    ok(ra_batch_attend(batch_, layer, &args, nullptr));
+}
+
 void MirrorStep::attend_with_workers(int64_t layer, int64_t num_workers) {
     Arrays arrays(mirror_, mirror_.layer(layer), num_tokens_, num_tokens_ + spec_.padded);
     auto args = arguments(layer, arrays);

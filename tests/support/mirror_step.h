@@ -41,6 +41,7 @@ class MirrorStep {
     const StepSpec& spec() const { return spec_; }
     const StepRow& row(size_t index) const { return spec_.rows[index]; }
     int64_t num_tokens() const { return num_tokens_; }
+    bool appends() const;
 
     // Begins, and checks the pages: needed ones go, or, on failure, none.
     ra_status begin(ra_batch batch);
@@ -53,7 +54,9 @@ class MirrorStep {
     // One layer, with strides of its own; checks every output.
     void attend(int64_t layer);
     void attend_every_layer();
-    // The caller's threads, after (or instead of) an attend that appends.
+    // K and V alone, without queries.
+    void append(int64_t layer);
+    // The caller's threads; what the step appends is in the pages already.
     void attend_with_workers(int64_t layer, int64_t num_workers);
 
     // RA_OK changes the mirrored sequences too.
@@ -77,7 +80,6 @@ class MirrorStep {
     void build_tree_mask();
     std::vector<float> layer_q(int64_t layer) const;
     std::vector<float> layer_kv(int64_t layer, bool values) const;
-    bool appends() const;
     ra_attend_args arguments(int64_t layer, Arrays& arrays);
     void check(int64_t layer, const Arrays& arrays);
     void check_padding(const Arrays& arrays, const std::string& where) const;

@@ -302,9 +302,12 @@ void Planner::assign_partials(WorkList& work) {
     work.num_partials = 0;
     for (Item& item : work.items) {
         const auto tokens = tokens_of(item);
-        const bool direct = std::all_of(tokens.begin(), tokens.end(), [&](int32_t token) {
-            return partials_of_[static_cast<size_t>(token)] == 1;
-        });
+        // One way to finish for all keeps results the same: whether a token has an item to itself
+        // is a matter of who shares its tile.
+        const bool direct = !options_.batch_invariant &&
+                            std::all_of(tokens.begin(), tokens.end(), [&](int32_t token) {
+                                return partials_of_[static_cast<size_t>(token)] == 1;
+                            });
         item.partial = direct ? -1 : work.num_partials;
         if (direct) {
             for (const int32_t token : tokens)

@@ -1,0 +1,116 @@
+// relayattn-bench: how far from the machine's limits is attention over shared prefixes?
+#include <relayattn/relayattn.h>
+
+#include <cstdlib>
+#include <fstream>
+#include <iostream>
+#include <nlohmann/json.hpp>
+
+#include "device.h"
+#include "measure.h"
+#include "options.h"
+#include "report.h"
+#include "support/api.h"
+
+namespace {
+
+using namespace relayattn::bench;
+namespace api = relayattn::test;
+
+// A context refuses what the arguments asked for; anything else that fails is no usage error.
+api::Context make_context(const Options& options) {
+    if (!options.isa.empty())
+        setenv("RELAYATTN_ISA", options.isa.c_str(), 1);
+    ra_context_options wanted = api::context_options();
+    wanted.backend = options.backend;
+    wanted.ordinal = static_cast<int32_t>(options.ordinal);
+    wanted.num_threads = options.threads;
+    api::Context context;
+    const ra_status status = ra_context_create(&wanted, context.out());
+    if (status == RA_ERROR_ARGUMENT || status == RA_ERROR_UNSUPPORTED)
+        throw UsageError(api::last_error());
+    api::ok(status);
+    return context;
+}
+
+int64_t query(ra_context context, int32_t property) {
+    int64_t value = 0;
+    api::ok(ra_context_query(context, property, &value));
+    return value;
+}
+
+// A forced instruction set is judged by its own floor, a free choice by the best of the machine.
+int32_t floor_isa(int64_t in_use) {
+    const char* forced = std::getenv("RELAYATTN_ISA");
+    return forced != nullptr && *forced != '\0' ? static_cast<int32_t>(in_use) : RA_ISA_NEON;
+}
+
+std::vector<Cell> measure_all(Device& device, ra_context context, const Options& options) {
+    std::vector<Cell> cells;
+    for (const Dtypes dtypes : options.dtypes) {
+        for (const Shape& shape : options.shapes) {
+            std::cerr << shape.name << " " << dtypes.name() << " ..." << std::flush;
+            for (Cell& cell : measure(device, context, shape, dtypes, options)) {
+                std::cerr << " " << name_of(cell.mode) << " " << cell.attend.minimum() * 1e3
+                          << " ms" << std::flush;
+                cells.push_back(std::move(cell));
+            }
+            std::cerr << "\n";
+            device.measure_ceilings();
+        }
+    }
+    return cells;
+}
+
+void write_json(const std::string& path, const nlohmann::json& records) {
+    std::ofstream file(path);
+    file << records.dump(1) << "\n";
+    file.close();
+    if (!file)
+        throw std::runtime_error("cannot write " + path);
+}
+
+void run(const Options& options) {
+    const api::Context context = make_context(options);
+    const bool gpu = options.backend == RA_BACKEND_CUDA;
+    const int64_t threads = gpu ? 0 : query(context, RA_CONTEXT_INFO_NUM_THREADS);
+    const std::string isa = gpu ? "sm_" + std::to_string(query(context, RA_CONTEXT_INFO_SM))
+                                : isa_name(query(context, RA_CONTEXT_INFO_ISA));
+    const auto device = gpu ? make_cuda_device(options.ordinal) : make_cpu_device(threads);
+    nlohmann::json machine = device->describe();
+    std::cout << machine.dump() << "\ninstruction set " << isa << "; ceilings: " << std::flush;
+    print_ceilings(std::cout, device->measure_ceilings());
+    std::cout << std::flush;
+
+    const std::vector<Cell> cells = measure_all(*device, context, options);
+    const Report report{machine,
+                        device->measure_ceilings(),
+                        cells,
+                        isa,
+                        gpu ? 0 : floor_isa(query(context, RA_CONTEXT_INFO_ISA)),
+                        threads,
+                        device->judged_by_minimum()};
+    std::cout << "best ceilings of the run: ";
+    print_ceilings(std::cout, report.ceilings);
+    print_table(std::cout, report);
+    if (!options.json.empty())
+        write_json(options.json, to_json(report, options));
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    try {
+        run(parse_options(argc, argv));
+        return 0;
+    } catch (const Answered& answer) {
+        std::cout << answer.text;
+        return 0;
+    } catch (const UsageError& e) {
+        std::cerr << "relayattn-bench: " << e.what() << "\n";
+        return 2;
+    } catch (const std::exception& e) {
+        std::cerr << "relayattn-bench: " << e.what() << "\n";
+        return 1;
+    }
+}

@@ -1,0 +1,205 @@
+#include "measure.h"
+
+#include <algorithm>
+#include <chrono>
+#include <iostream>
+#include <memory>
+#include <optional>
+
+#include "check.h"
+#include "scene.h"
+#include "support/dtype.h"
+
+namespace relayattn::bench {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double timed(const std::function<void()>& work) {
+    const auto start = Clock::now();
+    work();
+    return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+double middle(std::vector<double> values) {
+    std::ranges::sort(values);
+    const size_t half = values.size() / 2;
+    return values.size() % 2 == 1 ? values[half] : (values[half - 1] + values[half]) / 2;
+}
+
+// Collects until there are enough clean samples, or the patience is over.
+class Collector {
+  public:
+    explicit Collector(int64_t wanted) : wanted_(wanted) {}
+    bool is_done() const {
+        constexpr int64_t patience = 4;
+        return static_cast<int64_t>(clean_.size()) >= wanted_ || taken_ >= patience * wanted_;
+    }
+    void add(Sample sample) {
+        ++taken_;
+        (sample.clean ? clean_ : disturbed_).push_back(sample.seconds);
+    }
+    Times times() const {
+        return {clean_.empty() ? disturbed_ : clean_, static_cast<int64_t>(clean_.size()), taken_};
+    }
+
+  private:
+    int64_t wanted_, taken_ = 0;
+    std::vector<double> clean_, disturbed_;
+};
+
+int32_t plan_mode(Mode mode) {
+    switch (mode) {
+        case Mode::relay:
+            return RA_MODE_RELAY;
+        case Mode::flat:
+            return RA_MODE_FLAT;
+        default:
+            return RA_MODE_AUTO;
+    }
+}
+
+// What one mode needs while its samples are taken.
+struct Case {
+    Mode mode;
+    Scene& scene;
+    Step step;
+    std::unique_ptr<Timed> attend;
+    Collector samples;
+    Cell cell;
+};
+
+PlanFacts facts_of(const Step& step) {
+    return {step.query(RA_PLAN_INFO_LAUNCHES),    step.query(RA_PLAN_INFO_ITEMS),
+            step.query(RA_PLAN_INFO_RUNS),        step.query(RA_PLAN_INFO_RELAY_RUNS),
+            step.query(RA_PLAN_INFO_PARTIALS),    step.query(RA_PLAN_INFO_KV_BYTES),
+            step.query(RA_PLAN_INFO_PREDICTED_NS)};
+}
+
+double check_output(Device& device, const Scene& scene, const Inputs& inputs, Dtypes dtypes) {
+    const Shape& shape = scene.shape();
+    const int64_t count = scene.num_tokens() * shape.q_heads * shape.head_dim;
+    std::vector<unsigned char> bytes(static_cast<size_t>(scene.out().size()));
+    device.download(bytes.data(), scene.out().data(), scene.out().size());
+    std::vector<float> values(static_cast<size_t>(count));
+    test::decode(bytes.data(), count, dtypes.q, values.data());
+    return relative_error(shape, inputs, values);
+}
+
+// Attends once, which warms up, and asks the plan.
+void begin_first(Device& device, Case& c, const Inputs& inputs, const Options& options) {
+    const int64_t size = c.scene.out().size();
+    const std::vector<unsigned char> poison(static_cast<size_t>(size), 0xff);  // NaN in any dtype
+    device.upload(c.scene.out().data(), poison.data(), size);
+    c.cell.begin_first = timed([&] { c.step.begin(); });
+    c.step.attend(device.queue());
+    device.synchronise();
+    c.cell.plan = facts_of(c.step);
+    if (options.check)
+        c.cell.error = check_output(device, c.scene, inputs, c.cell.dtypes);
+    c.attend = device.prepare([&c](void* queue) { c.step.attend(queue); }, options.graph);
+    c.step.abort();
+}
+
+// A decode loop's begins: the same sequences, each one step longer than before.
+void begin_steadily(Device& device, Case& c) {
+    std::vector<double> seconds;
+    for (int64_t i = 0; i < Scene::k_spare_steps; ++i) {
+        const double taken = timed([&] { c.step.begin(); });
+        if (i > 0)
+            seconds.push_back(taken);
+        c.step.commit();
+        device.synchronise();
+    }
+    c.scene.truncate();
+    c.cell.begin_steady = middle(seconds);
+}
+
+void take_sample(Device& device, Case& c, bool cold) {
+    c.step.begin();
+    if (cold)
+        device.flush_caches();
+    c.samples.add(c.attend->run());
+    c.step.abort();
+}
+
+// The other program's turn ends with a line; the answer says that ours is over too.
+bool wait_for_turn() {
+    std::string line;
+    return static_cast<bool>(std::getline(std::cin, line));
+}
+
+void take_rounds(Device& device, std::vector<std::unique_ptr<Case>>& cases, Timed& read,
+                 Collector& reads, const Options& options) {
+    const auto all_done = [&] {
+        return reads.is_done() &&
+               std::ranges::all_of(cases, [](const auto& c) { return c->samples.is_done(); });
+    };
+    while (!all_done()) {
+        if (options.paced && !wait_for_turn())
+            return;
+        if (options.cold)
+            device.flush_caches();
+        reads.add(read.run());
+        for (const auto& c : cases)
+            take_sample(device, *c, options.cold);
+        if (options.paced)
+            std::cout << "round" << std::endl;
+    }
+}
+
+}  // namespace
+
+double Times::minimum() const {
+    return *std::ranges::min_element(seconds);
+}
+
+double Times::median() const {
+    return middle(seconds);
+}
+
+double Times::spread() const {
+    return (*std::ranges::max_element(seconds) - minimum()) / median();
+}
+
+std::string PlanFacts::name() const {
+    return relay_runs > 0 ? "relay" : "flat";
+}
+
+std::vector<Cell> measure(Device& device, ra_context context, const Shape& shape, Dtypes dtypes,
+                          const Options& options) {
+    const Inputs inputs(dtypes);
+    std::optional<Scene> shared, copied;
+    const auto scene_of = [&](Mode mode) -> Scene& {
+        const bool copies = mode == Mode::copies;
+        std::optional<Scene>& scene = copies ? copied : shared;
+        if (!scene)
+            scene.emplace(device, context, shape, inputs, dtypes, options.page_size, copies);
+        return *scene;
+    };
+    std::vector<std::unique_ptr<Case>> cases;
+    const Work work = work_of(shape, dtypes);
+    for (const Mode mode : options.modes) {
+        Scene& scene = scene_of(mode);
+        cases.push_back(std::make_unique<Case>(Case{
+            mode, scene, Step(device, scene, plan_mode(mode), options.graph), nullptr,
+            Collector(options.repeat), Cell{shape, dtypes, mode, {}, {}, {}, 0, 0, -1, work}}));
+        begin_first(device, *cases.back(), inputs, options);
+        begin_steadily(device, *cases.back());
+    }
+    const auto read = device.prepare_read(static_cast<int64_t>(work.bytes), options.graph);
+    Collector reads(options.repeat);
+    take_rounds(device, cases, *read, reads, options);
+    if (reads.times().taken == 0)
+        throw UsageError("--paced is given, but standard input ended before the first round");
+
+    std::vector<Cell> cells;
+    for (const auto& c : cases) {
+        c->cell.attend = c->samples.times();
+        c->cell.read = reads.times();
+        cells.push_back(c->cell);
+    }
+    return cells;
+}
+
+}  // namespace relayattn::bench

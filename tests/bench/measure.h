@@ -1,0 +1,46 @@
+// One cell of the table: a shape, its dtypes and a mode, timed in turns with the others.
+#pragma once
+
+#include <relayattn/relayattn.h>
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "device.h"
+#include "options.h"
+
+namespace relayattn::bench {
+
+struct Times {
+    std::vector<double> seconds;  // the clean samples; all, if none is
+    int64_t clean = 0, taken = 0;
+
+    double minimum() const;
+    double median() const;
+    double spread() const;  // (max - min) / median
+};
+
+struct PlanFacts {
+    int64_t launches, items, runs, relay_runs, partials, kv_bytes, predicted_ns;
+
+    std::string name() const;  // "relay" if any run is, else "flat"
+};
+
+struct Cell {
+    Shape shape;
+    Dtypes dtypes;
+    Mode mode;
+    PlanFacts plan;
+    Times attend, read;
+    double begin_first = 0, begin_steady = 0;  // seconds
+    double error = -1;                         // -1 = not checked
+    Work work;
+};
+
+// All modes of a shape, their samples interleaved with each other's and the read kernel's.
+std::vector<Cell> measure(Device& device, ra_context context, const Shape& shape, Dtypes dtypes,
+                          const Options& options);
+
+}  // namespace relayattn::bench

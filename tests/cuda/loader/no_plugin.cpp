@@ -1,0 +1,4 @@
+// A library that is none of ours.
+extern "C" int something_else() {
+    return 1;
+}

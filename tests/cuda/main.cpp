@@ -1,0 +1,34 @@
+// Without a GPU nothing here can be tested: the program says so and returns 77, ctest's "skipped".
+#define DOCTEST_CONFIG_IMPLEMENT
+#include <cuda_runtime_api.h>
+#include <doctest/doctest.h>
+
+#include <cstdio>
+#include <cstdlib>
+
+#include "gpu.h"
+
+namespace relayattn::test {
+
+std::unique_ptr<Backend> make_gpu(const char* kernels) {
+    const char* variable = "RELAYATTN_CUDA_KERNELS";
+    if (kernels != nullptr)
+        setenv(variable, kernels, 1);
+    auto backend = create_cuda_backend(0);
+    if (kernels != nullptr)
+        unsetenv(variable);
+    return value_of(std::move(backend));
+}
+
+}  // namespace relayattn::test
+
+int main(int argc, char** argv) {
+    constexpr int skipped = 77;
+    int count = 0;
+    const cudaError_t status = cudaGetDeviceCount(&count);
+    if (status != cudaSuccess || count == 0) {
+        std::printf("skipped: no GPU: %s\n", cudaGetErrorString(status));
+        return skipped;
+    }
+    return doctest::Context(argc, argv).run();
+}
