@@ -194,20 +194,22 @@ TEST_CASE("decoding on, step by step, over page boundaries, with other things be
 }
 
 TEST_CASE("a batch goes on where another batch has been in the meantime") {
-    for (bool aborts : {true, false}) {
-        CAPTURE(aborts);
-        Pair pair;
-        auto bystander = pair.mirror.attach(nullptr);
-        const auto other = pair.mirror.batch();
-        run_step(pair.mirror, pair.batch, plain_step({&pair.a}, 12));  // 32 tokens: whole pages
-        MirrorStep step(pair.mirror, plain_step({&pair.a}));
-        ok(step.begin(pair.batch));
-        step.attend_every_layer();
-        ok(aborts ? step.abort() : step.commit({0}));               // its page is free again
-        run_step(pair.mirror, other, plain_step({&bystander}, 3));  // and taken by somebody else
-        run_step(pair.mirror, other, plain_step({&pair.a}));
-        run_step(pair.mirror, pair.batch, plain_step({&pair.a}));
-    }
+    for (bool aborts : {true, false})
+        for (int64_t length : {15, 16, 17}) {
+            CAPTURE(aborts);
+            CAPTURE(length);
+            Mirror mirror(usual, 3);
+            const auto batch = mirror.batch(), other = mirror.batch();
+            auto sequence = mirror.attach(nullptr), bystander = mirror.attach(nullptr);
+            run_step(mirror, batch, plain_step({&sequence}, length));
+            MirrorStep step(mirror, plain_step({&sequence}));
+            ok(step.begin(batch));
+            step.attend_every_layer();
+            ok(aborts ? step.abort() : step.commit({0}));  // a page that it took is free again
+            run_step(mirror, other, plain_step({&bystander}, 3));  // and taken by somebody else
+            run_step(mirror, other, plain_step({&sequence}));
+            run_step(mirror, batch, plain_step({&sequence}));
+        }
 }
 
 TEST_CASE("two batches of one cache are open at once") {
