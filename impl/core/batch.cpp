@@ -374,6 +374,8 @@ Result<void> Batch::commit(std::span<const int64_t> kept, bool keep_all,
         if (row.appended() == 0)
             continue;
         const int64_t length = row.start + (keep_all ? row.appended() : kept[i]);
+        if (length != row.start + row.appended())
+            planned_.clear();  // a page in the plan may be given back
         for (size_t pool = 0; pool < cache_->pools.size(); ++pool) {
             const PoolPages& pages = pages_of(step_, i, pool);
             row.sequence->adopt(
@@ -398,6 +400,7 @@ Result<void> Batch::abort(void* queue) {
     if (Result<void> ok = cache_->order().after(queue); !ok)
         return ok;
     give_back(step_);
+    planned_.clear();  // their pages are in the plan
     close();
     return {};
 }

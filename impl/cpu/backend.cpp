@@ -173,9 +173,8 @@ Result<void> CpuBackend::merge(const MergeCall& call, void*) {
     job.lse_to_log2 = call.base2 ? 1.0f : 1.44269504088896340736f;
     const int64_t bytes = 3 * call.num_tokens * call.num_heads * call.head_dim * 4;
     const std::lock_guard lock(engine_.pool_mutex);
-    in_parts(engine_.pool, call.num_tokens, bytes, [&](int64_t begin, int64_t end) {
-        engine_.set.kernels->merge(job, begin, end);
-    });
+    in_parts(engine_.pool, call.num_tokens, bytes,
+             [&](int64_t begin, int64_t end) { engine_.set.kernels->merge(job, begin, end); });
     return {};
 }
 
@@ -192,8 +191,8 @@ Result<std::unique_ptr<Backend>> create_cpu_backend(const CpuOptions& options) {
     if (!set) {
         return set.error();
     }
-    const int64_t threads = options.num_threads == 0 ? std::min(cores_allowed(), k_max_threads)
-                                                     : options.num_threads;
+    const int64_t threads =
+        options.num_threads == 0 ? std::min(cores_allowed(), k_max_threads) : options.num_threads;
     try {
         return std::unique_ptr<Backend>(std::make_unique<CpuBackend>(**set, threads));
     } catch (const std::system_error& e) {

@@ -31,8 +31,8 @@ struct Avx2 {
         return _mm256_blendv_ps(y, x, _mm256_cmp_ps(a, b, _CMP_LT_OQ));
     }
     static F scale_exponent(F p, F t) {
-        return _mm256_castsi256_ps(_mm256_add_epi32(
-            _mm256_castps_si256(p), _mm256_slli_epi32(_mm256_castps_si256(t), 23)));
+        return _mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(p),
+                                                    _mm256_slli_epi32(_mm256_castps_si256(t), 23)));
     }
     static float hmax(F a) {
         __m128 x = _mm_max_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));
@@ -74,9 +74,9 @@ struct Avx2 {
         const __m256i nan = _mm256_castps_si256(_mm256_cmp_ps(a, a, _CMP_UNORD_Q));
         const __m256i bits = _mm256_blendv_epi8(_mm256_add_epi32(x, half), quiet, nan);
         const __m256i high = _mm256_srli_epi32(bits, 16);
-        _mm_storeu_si128(reinterpret_cast<__m128i*>(p),
-                         _mm_packus_epi32(_mm256_castsi256_si128(high),
-                                          _mm256_extracti128_si256(high, 1)));
+        _mm_storeu_si128(
+            reinterpret_cast<__m128i*>(p),
+            _mm_packus_epi32(_mm256_castsi256_si128(high), _mm256_extracti128_si256(high, 1)));
     }
 };
 

@@ -31,8 +31,8 @@ struct Avx512 {
         return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(a, b, _CMP_LT_OQ), y, x);
     }
     static F scale_exponent(F p, F t) {
-        return _mm512_castsi512_ps(_mm512_add_epi32(
-            _mm512_castps_si512(p), _mm512_slli_epi32(_mm512_castps_si512(t), 23)));
+        return _mm512_castsi512_ps(_mm512_add_epi32(_mm512_castps_si512(p),
+                                                    _mm512_slli_epi32(_mm512_castps_si512(t), 23)));
     }
     static float hmax(F a) { return _mm512_reduce_max_ps(a); }
     static float hsum(F a) { return _mm512_reduce_add_ps(a); }
@@ -63,8 +63,8 @@ struct Avx512 {
         const __m512i odd = _mm512_and_si512(_mm512_srli_epi32(x, 16), _mm512_set1_epi32(1));
         const __m512i half = _mm512_add_epi32(odd, _mm512_set1_epi32(0x7fff));
         const __mmask16 nan = _mm512_cmp_ps_mask(a, a, _CMP_UNORD_Q);
-        const __m512i bits = _mm512_mask_or_epi32(_mm512_add_epi32(x, half), nan, x,
-                                                  _mm512_set1_epi32(0x400000));
+        const __m512i bits =
+            _mm512_mask_or_epi32(_mm512_add_epi32(x, half), nan, x, _mm512_set1_epi32(0x400000));
         _mm256_storeu_si256(reinterpret_cast<__m256i*>(p),
                             _mm512_cvtepi32_epi16(_mm512_srli_epi32(bits, 16)));
     }

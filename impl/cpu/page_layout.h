@@ -23,9 +23,9 @@ constexpr int64_t k_lane = 16;  // slots of a K block, dims of a V panel
 // Offsets and strides in elements.
 struct PackedLayout {
     int64_t page_size, num_kv_heads, head_dim_k, head_dim_v;
-    int64_t interleave;                // U
-    int64_t k_block, k_head, k_page;   // strides of K
-    int64_t v_panel, v_head, v_page;   // strides of V
+    int64_t interleave;               // U
+    int64_t k_block, k_head, k_page;  // strides of K
+    int64_t v_panel, v_head, v_page;  // strides of V
 };
 
 // The functions are static, not inline: files built for different instruction sets include them,
@@ -35,8 +35,7 @@ static constexpr int64_t round_up(int64_t value, int64_t multiple) {
     return (value + multiple - 1) / multiple * multiple;
 }
 
-static constexpr PackedLayout packed_layout(const KvGeometry& kv,
-                                                             int64_t page_size) {
+static constexpr PackedLayout packed_layout(const KvGeometry& kv, int64_t page_size) {
     PackedLayout p{};
     p.page_size = page_size;
     p.num_kv_heads = kv.num_kv_heads;
@@ -53,8 +52,7 @@ static constexpr PackedLayout packed_layout(const KvGeometry& kv,
 }
 
 // Of K's first dim in a slot; dim d follows at k_dim(p, d).
-static constexpr int64_t k_slot(const PackedLayout& p, int64_t head,
-                                                 int64_t slot) {
+static constexpr int64_t k_slot(const PackedLayout& p, int64_t head, int64_t slot) {
     return head * p.k_head + slot / k_lane * p.k_block + slot % k_lane * p.interleave;
 }
 
@@ -63,8 +61,7 @@ static constexpr int64_t k_dim(const PackedLayout& p, int64_t dim) {
 }
 
 // Of V's first dim in a slot; dim d follows at v_dim(p, d).
-static constexpr int64_t v_slot(const PackedLayout& p, int64_t head,
-                                                 int64_t slot) {
+static constexpr int64_t v_slot(const PackedLayout& p, int64_t head, int64_t slot) {
     return head * p.v_head + slot / p.interleave * (k_lane * p.interleave) + slot % p.interleave;
 }
 

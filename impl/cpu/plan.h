@@ -22,8 +22,7 @@ struct Engine {
 
 class CpuPlan final : public DevicePlan {
   public:
-    CpuPlan(Engine& engine, const PlanShape& shape, const PlanBuffers& buffers,
-            int64_t num_layers);
+    CpuPlan(Engine& engine, const PlanShape& shape, const PlanBuffers& buffers, int64_t num_layers);
 
     // Workers that can run at once; plans' scratch is sized for them.
     static int64_t max_workers(const Engine& engine);

@@ -104,17 +104,15 @@ void read_slots(const LayerStore& store, const View& k, const View& v,
 void write_all(ThreadPool& pool, const LayerStore& store, const View& k, const View& v,
                std::span<const int64_t> slots) {
     const auto count = static_cast<int64_t>(slots.size());
-    in_parts(pool, count, count * token_bytes(store.geometry), [&](int64_t begin, int64_t end) {
-        write_slots(store, k, v, slots, begin, end);
-    });
+    in_parts(pool, count, count * token_bytes(store.geometry),
+             [&](int64_t begin, int64_t end) { write_slots(store, k, v, slots, begin, end); });
 }
 
 void read_all(ThreadPool& pool, const LayerStore& store, const View& k, const View& v,
               std::span<const int64_t> slots) {
     const auto count = static_cast<int64_t>(slots.size());
-    in_parts(pool, count, count * token_bytes(store.geometry), [&](int64_t begin, int64_t end) {
-        read_slots(store, k, v, slots, begin, end);
-    });
+    in_parts(pool, count, count * token_bytes(store.geometry),
+             [&](int64_t begin, int64_t end) { read_slots(store, k, v, slots, begin, end); });
 }
 
 void copy_slots(std::span<const LayerStore> stores, std::span<const int64_t> from,

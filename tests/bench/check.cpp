@@ -35,6 +35,7 @@ std::vector<double> attend_one(const Shape& shape, const Inputs& inputs,
     const int64_t kv_at = head / (shape.q_heads / shape.kv_heads) * dim;
     const float* q = inputs.values(Stream::q, tokens.back()) + head * dim;
     std::vector<double> scores;
+    scores.reserve(tokens.size());
     for (const int64_t token : tokens)
         scores.push_back(dot(q, inputs.values(Stream::k, token) + kv_at, dim) /
                          std::sqrt(static_cast<double>(dim)));

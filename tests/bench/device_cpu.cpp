@@ -72,7 +72,7 @@ class CpuDevice final : public Device {
   public:
     explicit CpuDevice(int64_t num_threads)
         : crew_(num_threads),
-          flush_size_(to_huge_pages(std::max(4 * last_level_cache(), int64_t{1} << 27))),
+          flush_size_(to_huge_pages(std::max(8 * last_level_cache(), int64_t{1} << 29))),
           buffer_(flush_size_ + k_read_size) {
         for (const InstructionRate* rate : known_rates()) {
             if (!rate->is_usable())

@@ -144,7 +144,7 @@ void take_rounds(Device& device, std::vector<std::unique_ptr<Case>>& cases, Time
         for (const auto& c : cases)
             take_sample(device, *c, options.cold);
         if (options.paced)
-            std::cout << "round" << std::endl;
+            std::cout << "round\n" << std::flush;
     }
 }
 

@@ -126,10 +126,10 @@ void print_ceilings(std::ostream& out, const Ceilings& ceilings) {
 }
 
 void print_table(std::ostream& out, const Report& report) {
-    out << format("%-34s %-9s %-6s %10s %10s %6s %-7s %10s %10s %7s %7s  %-5s %-10s %6s %10s %8s\n",
-                  "shape", "dtype", "mode", "med us", "min us", "spread", "samples", "floor us",
-                  "read us", "floor/t", "read/t", "plan", "relay/runs", "items", "KV MB",
-                  "begin us");
+    out << format(
+        "%-34s %-9s %-6s %10s %10s %6s %-7s %10s %10s %7s %7s  %-5s %-10s %6s %10s %8s  %s\n",
+        "shape", "dtype", "mode", "med us", "min us", "spread", "samples", "floor us", "read us",
+        "floor/t", "read/t", "plan", "relay/runs", "items", "KV MB", "begin us", "error");
     for (const Cell& cell : report.cells)
         out << table_row(report, cell) << "\n";
 }

@@ -242,7 +242,7 @@ void Scene::truncate() {
 }
 
 Step::Step(Device& device, const Scene& scene, int32_t mode, bool graph)
-    : device_(device), scene_(scene), input_(scene.input()), args_(scene.args()) {
+    : device_(device), input_(scene.input()), args_(scene.args()) {
     ra_plan_options options = test::plan_options();
     options.mode = mode;
     options.flags = graph ? RA_PLAN_GRAPH : 0;

@@ -78,7 +78,6 @@ class Step {
 
   private:
     Device& device_;
-    const Scene& scene_;
     ra_batch_input input_;
     ra_attend_args args_;
     test::Batch batch_;

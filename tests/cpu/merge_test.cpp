@@ -22,8 +22,14 @@ struct States {
 };
 
 States draw_states(Random& random, Dtype dtype) {
-    States s{random.integer(1, 40), random.integer(1, 5), random.integer(1, 600),
-             random.chance(50), {}, {}, {}, {}};
+    States s{random.integer(1, 40),
+             random.integer(1, 5),
+             random.integer(1, 600),
+             random.chance(50),
+             {},
+             {},
+             {},
+             {}};
     const int64_t rows = s.tokens * s.heads;
     s.a = random.normals(rows * s.dim);
     s.b = random.normals(rows * s.dim);

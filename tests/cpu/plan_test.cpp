@@ -69,8 +69,7 @@ TEST_CASE("a list beyond the plan's bounds is refused and the last one kept") {
     larger.pieces.push_back({0, 0, 1, 2});
     const Result<void> refused = plan->set(larger, nullptr);
     REQUIRE_FALSE(static_cast<bool>(refused));
-    CHECK(refused.error().text ==
-          "the work list has 2 pieces; the plan was made for at most 1");
+    CHECK(refused.error().text == "the work list has 2 pieces; the plan was made for at most 1");
     REQUIRE(static_cast<bool>(plan->attend(small.call, nullptr)));
     CHECK(small.out[0] == 0);
 }

@@ -42,7 +42,9 @@ struct Tokens {
     bool same(const Tokens& other, int64_t mine, int64_t its) const {
         const auto k_size = static_cast<size_t>(heads * k_head);
         const auto v_size = static_cast<size_t>(heads * v_head);
-        const auto at = [](int64_t token, size_t size) { return static_cast<size_t>(token) * size; };
+        const auto at = [](int64_t token, size_t size) {
+            return static_cast<size_t>(token) * size;
+        };
         return std::memcmp(&k[at(mine, k_size)], &other.k[at(its, k_size)], k_size) == 0 &&
                std::memcmp(&v[at(mine, v_size)], &other.v[at(its, v_size)], v_size) == 0;
     }
@@ -167,11 +169,11 @@ TEST_CASE("pages that are not packed are refused") {
     Tokens tokens(k_odd, 1, 1);
     const std::vector<int64_t> slot{0};
     const LayerStore stores[] = {store.layer};
-    CHECK(backend->write(store.layer, tokens.k_view(), tokens.v_view(), slot, nullptr)
-              .error()
-              .code == Code::unsupported);
-    CHECK(backend->read(store.layer, tokens.k_view(), tokens.v_view(), slot, nullptr)
-              .error()
-              .code == Code::unsupported);
+    CHECK(
+        backend->write(store.layer, tokens.k_view(), tokens.v_view(), slot, nullptr).error().code ==
+        Code::unsupported);
+    CHECK(
+        backend->read(store.layer, tokens.k_view(), tokens.v_view(), slot, nullptr).error().code ==
+        Code::unsupported);
     CHECK(backend->copy(stores, slot, slot, nullptr).error().code == Code::unsupported);
 }

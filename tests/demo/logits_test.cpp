@@ -22,8 +22,9 @@ struct Fixture {
         tokens = tokens_json.get<std::vector<int32_t>>();
         const Folder copy;  // a model folder that holds the expected logits only
         std::filesystem::copy(folder + "/expected.safetensors", copy.file("model.safetensors"));
-        expected = WeightFiles(copy.path())
-                       .read("logits", {static_cast<int64_t>(tokens.size()), model.config().vocab_size});
+        expected =
+            WeightFiles(copy.path())
+                .read("logits", {static_cast<int64_t>(tokens.size()), model.config().vocab_size});
     }
     Attention attention(int32_t mode, int64_t page_size, bool keep_all = false) const {
         AttentionSettings settings;
@@ -105,7 +106,8 @@ TEST_CASE("logits under a prefix, its child and a copy of both match transformer
             CHECK(child->own_length == 13);
             const auto copy = a.copy(*child);
 
-            Sequence under_root = a.start(root), under_child = a.start(child), alone = a.start(copy);
+            Sequence under_root = a.start(root), under_child = a.start(child),
+                     alone = a.start(copy);
             std::vector<float> logits;
             REQUIRE(f.model.step(a,
                                  {{&under_root, f.slice(21, 56), true},

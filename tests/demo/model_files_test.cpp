@@ -14,7 +14,8 @@ using nlohmann::json;
 namespace {
 
 std::string load(const Folder& folder) {
-    return message_of([&] { serve::read_weights(folder.path(), serve::read_config(folder.path())); });
+    return message_of(
+        [&] { serve::read_weights(folder.path(), serve::read_config(folder.path())); });
 }
 
 constexpr const char* k_tensor = "model.layers.1.self_attn.k_proj.weight";
@@ -28,7 +29,8 @@ std::string after_change(const std::function<void(json&)>& change) {
     return load(folder);
 }
 
-std::string after_config_change(const std::string& fixture, const std::function<void(json&)>& change) {
+std::string after_config_change(const std::string& fixture,
+                                const std::function<void(json&)>& change) {
     const Folder folder(fixture);
     json config = json::parse(folder.read("config.json"));
     change(config);
@@ -59,7 +61,8 @@ TEST_CASE("a tensor whose header entry is wrong is named, with what is wrong") {
         const char* says;
     };
     const Case cases[] = {
-        {[](json& t) { t["shape"] = {32, 64}; }, "shape is [32, 64], config.json asks for [64, 32]"},
+        {[](json& t) { t["shape"] = {32, 64}; },
+         "shape is [32, 64], config.json asks for [64, 32]"},
         {[](json& t) { t["shape"] = {64, 33}; }, "shape [64, 33] needs 2112 values"},
         {[](json& t) { t["shape"] = {64, -32}; }, "shape holds -32"},
         {[](json& t) { t["shape"] = "no"; }, "shape is missing or not a list"},
@@ -152,9 +155,9 @@ TEST_CASE("a config.json that is wrong is refused by key and value") {
                    "must be a multiple of num_key_value_heads"));
     CHECK(contains(after_config_change("llama", [](json& c) { c["hidden_act"] = "gelu"; }),
                    "\"hidden_act\" is \"gelu\""));
-    CHECK(contains(after_config_change("llama",
-                                       [](json& c) { c["rope_scaling"]["rope_type"] = "longrope"; }),
-                   "\"rope_type\" is \"longrope\""));
+    CHECK(contains(
+        after_config_change("llama", [](json& c) { c["rope_scaling"]["rope_type"] = "longrope"; }),
+        "\"rope_type\" is \"longrope\""));
     CHECK(contains(after_config_change("llama", [](json& c) { c["rope_scaling"]["factor"] = 0; }),
                    "\"factor\" is 0"));
     CHECK(contains(after_config_change("mistral", [](json& c) { c["sliding_window"] = -4; }),

@@ -1,4 +1,5 @@
-// 16-bit conversions against the definition of the formats, and the small layers against plain formulas.
+// 16-bit conversions against the definition of the formats, and the small layers against plain
+// formulas.
 
 #include <doctest/doctest.h>
 
@@ -17,8 +18,8 @@ namespace {
 // The value of float16 bits, by the definition.
 double f16_value(uint16_t bits) {
     const int exponent = bits >> 10 & 31, fraction = bits & 1023;
-    const double size = exponent == 0 ? std::ldexp(fraction, -24)
-                                      : std::ldexp(1024 + fraction, exponent - 25);
+    const double size =
+        exponent == 0 ? std::ldexp(fraction, -24) : std::ldexp(1024 + fraction, exponent - 25);
     return (bits & 0x8000) != 0 ? -size : size;
 }
 
@@ -37,8 +38,8 @@ TEST_CASE("every finite float16 widens to its value and comes back") {
 }
 
 TEST_CASE("narrowing rounds to the nearest, ties to even") {
-    CHECK(float_to_f16(1.0f + std::ldexp(1.0f, -11)) == 0x3c00);         // tie, down to even
-    CHECK(float_to_f16(1.0f + 3 * std::ldexp(1.0f, -11)) == 0x3c02);     // tie, up to even
+    CHECK(float_to_f16(1.0f + std::ldexp(1.0f, -11)) == 0x3c00);      // tie, down to even
+    CHECK(float_to_f16(1.0f + 3 * std::ldexp(1.0f, -11)) == 0x3c02);  // tie, up to even
     CHECK(float_to_f16(1.0f + 1.01f * std::ldexp(1.0f, -11)) == 0x3c01);
     CHECK(float_to_f16(65519.0f) == 0x7bff);
     CHECK(float_to_f16(65520.0f) == 0x7c00);
@@ -51,7 +52,8 @@ TEST_CASE("narrowing rounds to the nearest, ties to even") {
     CHECK(bf16_to_float(0x4049) == 3.140625f);
 }
 
-TEST_CASE("a linear layer multiplies by rows of its weight, adds its bias, or adds to what is there") {
+TEST_CASE(
+    "a linear layer multiplies by rows of its weight, adds its bias, or adds to what is there") {
     const Linear layer{2, 3, {1, 2, 3, 4, 5, 6}, {10, 20, 30}};
     const float x[] = {1, 1, 2, 0};
     float y[6] = {};

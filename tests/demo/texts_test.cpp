@@ -24,7 +24,8 @@ std::string parse(std::vector<std::string> words) {
 
 std::string read(const Folder& folder, const std::string& line) {
     folder.write("requests.jsonl", "\n" + line + "\n");
-    return message_of([&] { read_requests(folder.file("requests.jsonl"), Vocabulary(folder.path(), 4)); });
+    return message_of(
+        [&] { read_requests(folder.file("requests.jsonl"), Vocabulary(folder.path(), 4)); });
 }
 
 }  // namespace
@@ -45,7 +46,8 @@ TEST_CASE("without a word-level tokenizer, text is token ids") {
     CHECK(none.encode("7 0 9", "here") == std::vector<int32_t>{7, 0, 9});
     CHECK(none.decode({7, 0}) == "7 0");
     for (const char* bad : {"10", "-1", "x", "3x"})
-        CHECK(contains(message_of([&] { none.encode(bad, "p.txt"); }), "is not a token id below 10"));
+        CHECK(
+            contains(message_of([&] { none.encode(bad, "p.txt"); }), "is not a token id below 10"));
     folder.write("tokenizer.json", R"({"model": {"type": "BPE"}})");
     CHECK_FALSE(Vocabulary(folder.path(), 10).has_words());
 }
@@ -62,11 +64,13 @@ TEST_CASE("a damaged tokenizer.json is refused") {
 TEST_CASE("requests come in order of arrival, whatever their order in the file") {
     const Folder folder;
     folder.write("tokenizer.json", k_words);
-    folder.write("requests.jsonl",
-                 R"({"arrive": 5, "turns": [{"ask": "red"}]})"
-                 "\n\n"
-                 R"({"prompt": "child", "max_tokens": 7, "turns": [{"ask": "lion .", "answer": "red"}]})");
-    const auto requests = read_requests(folder.file("requests.jsonl"), Vocabulary(folder.path(), 4));
+    folder.write(
+        "requests.jsonl",
+        R"({"arrive": 5, "turns": [{"ask": "red"}]})"
+        "\n\n"
+        R"({"prompt": "child", "max_tokens": 7, "turns": [{"ask": "lion .", "answer": "red"}]})");
+    const auto requests =
+        read_requests(folder.file("requests.jsonl"), Vocabulary(folder.path(), 4));
     REQUIRE(requests.size() == 2);
     CHECK(requests[0].number == 3);
     CHECK(requests[0].under_child);
@@ -84,15 +88,17 @@ TEST_CASE("a wrong request is refused by file and line") {
     for (const char* line :
          {"nonsense", "{}", R"({"turns": []})", R"({"turns": [{}]})", R"({"turns": [{"ask": ""}]})",
           R"({"turns": [{"ask": "bear"}]})", R"({"turns": [{"ask": "red", "answer": 3}]})",
-          R"({"arrive": -1, "turns": [{"ask": "red"}]})", R"({"arrive": "x", "turns": [{"ask": "red"}]})",
+          R"({"arrive": -1, "turns": [{"ask": "red"}]})",
+          R"({"arrive": "x", "turns": [{"ask": "red"}]})",
           R"({"max_tokens": 0, "turns": [{"ask": "red"}]})",
           R"({"prompt": "other", "turns": [{"ask": "red"}]})"}) {
         CAPTURE(line);
         CHECK(contains(read(folder, line), place));
     }
     folder.write("empty", "\n");
-    CHECK(contains(message_of([&] { read_requests(folder.file("empty"), Vocabulary(folder.path(), 4)); }),
-                   "holds no request"));
+    CHECK(contains(
+        message_of([&] { read_requests(folder.file("empty"), Vocabulary(folder.path(), 4)); }),
+        "holds no request"));
 }
 
 TEST_CASE("a wrong option is refused by name, value and bound") {

@@ -30,9 +30,8 @@ bool enough(const std::vector<int64_t>& needed, const std::vector<int64_t>& free
 
 }  // namespace
 
-Scenario::OpenStep Scenario::open(size_t batch, const Sequences& sequences) {
-    OpenStep open{
-        batch, std::make_unique<MirrorStep>(mirror_, draw_step(random_, plans_[batch], sequences))};
+Scenario::OpenStep Scenario::open(size_t batch, StepSpec spec) {
+    OpenStep open{batch, std::make_unique<MirrorStep>(mirror_, std::move(spec))};
     const bool fits = enough(open.step->pages_needed(batches_[batch]), mirror_.free_pages());
     const ra_status status = open.step->begin(batches_[batch]);
     tell(describe(*open.step, batch) + ": " + ra_status_name(status));

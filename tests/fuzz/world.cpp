@@ -6,8 +6,7 @@
 namespace relayattn::fuzz {
 namespace {
 
-constexpr size_t memory_bytes = 1 << 20;  // the largest step reads and writes less
-constexpr int64_t most_tokens = 24;       // new tokens of a row
+constexpr int64_t most_tokens = 24;  // new tokens of a row
 
 void require(bool truth, const char* what) {
     if (truth)
@@ -25,10 +24,14 @@ Struct sized(Reader& reader) {
     return value;
 }
 
+Memory& shared_memory() {
+    static Memory memory;
+    return memory;
+}
+
 }  // namespace
 
-World::World(Reader& reader)
-    : reader_(reader), in_(memory_bytes), out_(memory_bytes), floats_(1 << 8), lse_(1 << 17) {
+World::World(Reader& reader) : reader_(reader), memory_(shared_memory()) {
     ra_context_options options;
     require(ra_context_options_init(&options, sizeof options) == RA_OK, "context options");
     options.backend = RA_BACKEND_CPU;
@@ -182,16 +185,16 @@ void World::create_prefix() {
 
 void World::write_prefix() {
     auto kv = draw_kv();
-    kv.k = view(in_);
-    kv.v = view(in_);
+    kv.k = view(memory_.in);
+    kv.v = view(memory_.in);
     check(ra_prefix_write(pick(prefixes_), reader_.count(num_layers_), reader_.count(12), &kv,
                           nullptr));
 }
 
 void World::read_prefix() {
     auto kv = draw_kv();
-    kv.k = view(out_);
-    kv.v = view(out_);
+    kv.k = view(memory_.out);
+    kv.v = view(memory_.out);
     check(ra_prefix_read(pick(prefixes_), reader_.count(num_layers_), reader_.count(12), &kv,
                          nullptr));
 }
@@ -263,12 +266,12 @@ void World::merge() {
     args.in_dtype = reader_.choice(4);
     args.out_dtype = reader_.choice(4);
     args.lse_base2 = reader_.choice(1);
-    args.a = view(in_);
-    args.b = view(in_);
-    args.out = view(out_);
-    args.a_lse = floats_.data();
-    args.b_lse = floats_.data();
-    args.out_lse = reader_.one_in(2) ? lse_.data() : nullptr;
+    args.a = view(memory_.in);
+    args.b = view(memory_.in);
+    args.out = view(memory_.out);
+    args.a_lse = memory_.floats.data();
+    args.b_lse = memory_.floats.data();
+    args.out_lse = reader_.one_in(2) ? memory_.lse.data() : nullptr;
     check(ra_merge_state(context_, &args, nullptr));
 }
 

@@ -11,6 +11,14 @@
 
 namespace relayattn::fuzz {
 
+// What calls read and write: as large as the largest step needs. Made once, since a fuzzer makes
+// thousands of worlds a second.
+struct Memory {
+    std::vector<char> in = std::vector<char>(1 << 20), out = std::vector<char>(1 << 20);
+    std::vector<float> floats = std::vector<float>(1 << 8), lse = std::vector<float>(1 << 17);
+    std::array<uint8_t, 1 << 13> mask{};
+};
+
 class World {
   public:
     explicit World(Reader& reader);
@@ -22,6 +30,7 @@ class World {
     void act();
 
   private:
+    static constexpr int64_t slots = 4;  // for handles of each kind
     using Action = void (World::*)();
 
     void draw_model();
@@ -58,13 +67,13 @@ class World {
 
     // A handle of the right kind, live or stale; sometimes one of any other kind.
     template <class Handle>
-    Handle pick(std::array<Handle, 6>& slots) {
-        return reader_.one_in(40) ? static_cast<Handle>(any_handle()) : slot(slots);
+    Handle pick(std::array<Handle, slots>& handles) {
+        return reader_.one_in(40) ? static_cast<Handle>(any_handle()) : slot(handles);
     }
     void* any_handle();
     template <class Handle>
-    Handle& slot(std::array<Handle, 6>& slots) {
-        return slots[static_cast<size_t>(reader_.below(6))];
+    Handle& slot(std::array<Handle, slots>& handles) {
+        return handles[static_cast<size_t>(reader_.below(slots))];
     }
 
     ra_view view(std::vector<char>& memory);
@@ -75,15 +84,12 @@ class World {
     ra_context context_ = nullptr;
     ra_model model_ = nullptr;
     ra_cache cache_ = nullptr;
-    std::array<ra_prefix, 6> prefixes_{};
-    std::array<ra_sequence, 6> sequences_{};
-    std::array<ra_batch, 6> batches_{};
+    std::array<ra_prefix, slots> prefixes_{};
+    std::array<ra_sequence, slots> sequences_{};
+    std::array<ra_batch, slots> batches_{};
     int64_t num_layers_ = 1;
     int64_t num_groups_ = 0;
-    std::vector<char> in_, out_;
-    std::vector<float> floats_, lse_;
-    // What an open batch may read until it is closed.
-    std::array<uint8_t, 1 << 13> mask_{};
+    Memory& memory_;
 };
 
 }  // namespace relayattn::fuzz

@@ -41,7 +41,7 @@ void World::begin() {
     input.num_q_lens = reader_.one_in(30) ? reader_.below(6) : input.num_sequences;
     for (int64_t i = 0; i < input.num_sequences; ++i) {
         const auto row = static_cast<size_t>(i);
-        sequences[row] = reader_.one_in(10) ? pick(sequences_) : sequences_[row];
+        sequences[row] = reader_.one_in(10) ? pick(sequences_) : sequences_[row % slots];
         q_lens[row] = reader_.one_in(2) ? 1 : reader_.count(most_new_tokens);
         flags[row] = reader_.one_in(4) ? reader_.below(5) : 0;
     }
@@ -52,10 +52,10 @@ void World::begin() {
         input.num_row_flags = input.num_sequences;
     }
     if (reader_.one_in(4)) {
-        input.tree_mask = mask_.data();
+        input.tree_mask = memory_.mask.data();
         input.tree_stride = reader_.below(8);
         for (size_t i = 0; i < 16; ++i)
-            mask_[i] = reader_.byte();
+            memory_.mask[i] = reader_.byte();
     } else if (reader_.one_in(4)) {
         input.spans = spans.data();
         input.num_spans = reader_.below(3);
@@ -77,20 +77,20 @@ void World::begin_dummy() {
 ra_attend_args World::draw_attend() {
     ra_attend_args args{};
     args.struct_size = sizeof args;
-    args.q = view(in_);
-    args.out = view(out_);
+    args.q = view(memory_.in);
+    args.out = view(memory_.out);
     if (!reader_.one_in(4)) {
-        args.k = view(in_);
-        args.v = view(in_);
+        args.k = view(memory_.in);
+        args.v = view(memory_.in);
     }
     if (reader_.one_in(2))
-        args.lse = lse_.data();
+        args.lse = memory_.lse.data();
     args.lse_token_stride = reader_.one_in(4) ? reader_.below(100) : 0;
     args.lse_head_stride = reader_.one_in(4) ? reader_.below(100) : 0;
-    args.sink_logits = reader_.one_in(3) ? floats_.data() : nullptr;
-    args.alibi_slopes = reader_.one_in(3) ? floats_.data() : nullptr;
+    args.sink_logits = reader_.one_in(3) ? memory_.floats.data() : nullptr;
+    args.alibi_slopes = reader_.one_in(3) ? memory_.floats.data() : nullptr;
     args.softmax_scale = static_cast<float>(reader_.below(3));
-    args.logit_softcap = static_cast<float>(reader_.below(4)) - 1;
+    args.logit_softcap = reader_.one_in(16) ? -1.0F : static_cast<float>(reader_.below(3));
     return args;
 }
 

@@ -13,6 +13,8 @@ namespace relayattn::test {
 namespace {
 
 constexpr double float32_l2 = 1e-6;
+constexpr double small_result =
+    32;  // elements; plain float32 loops over 72 keys reach 1.5e-6 there
 constexpr double rounding_slack = 1.1;
 // Half an ulp of the dtype that probabilities are rounded to, relative.
 double rounded_probability(int32_t dtype) {
@@ -89,6 +91,18 @@ Precision precision_under_test(int64_t isa, int32_t kv_dtype) {
     return {bf16_products && kv_dtype == RA_BF16 ? RA_BF16 : 0};
 }
 
+namespace {
+
+// The error that products may leave, relative.
+double product_l2(size_t elements, Precision precision) {
+    if (precision.rounded_to != 0)
+        return rounded_probability(precision.rounded_to);
+    const double rows = std::max(1.0, static_cast<double>(elements) / small_result);
+    return float32_l2 * precision.score_spread * (1 + 3 / std::sqrt(rows));
+}
+
+}  // namespace
+
 Difference compare_outputs(const std::vector<float>& got, const std::vector<double>& want,
                            int32_t dtype, Precision precision) {
     Difference difference{compare_masks(got, want)};
@@ -109,8 +123,7 @@ Difference compare_outputs(const std::vector<float>& got, const std::vector<doub
         }
     }
     difference.relative_l2 = size > 0 ? std::sqrt(error / size) : std::sqrt(error);
-    const double product = precision.rounded_to != 0 ? rounded_probability(precision.rounded_to)
-                                                     : float32_l2 * precision.score_spread;
+    const double product = product_l2(got.size(), precision);
     const double limit = rounding_slack * relative_l2_of_rounding(want, dtype) + product;
     const double largest_limit = top * std::max(largest_over_l2 * product, 1.5 * half_ulp(dtype));
     if (difference.relative_l2 > limit)

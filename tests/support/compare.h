@@ -10,8 +10,8 @@ namespace relayattn::test {
 // How far a right implementation may be off. Products in float32: 1e-6, and no more than 10 % above
 // what rounding the exact result to the output dtype costs; probabilities rounded to bfloat16 or
 // float16 before the product: 2.2e-3 or 3e-4 over a large result, each off by its half ulp. The
-// float32 bound is for scores of N(0, 1); a softmax is as much more sensitive as its scores spread
-// further.
+// float32 bound is for scores of N(0, 1) over a large result: a softmax is as much more sensitive
+// as its scores spread further, and a result of one row may be four times as far off.
 struct Precision {
     int32_t rounded_to = 0;  // dtype that probabilities are rounded to; 0 = they stay float32
     double score_spread = 1;

@@ -97,8 +97,8 @@ struct Group {
 
 template <class V, class T>
 inline void soften(const Unit& u, Tile<V, T>& tile, const Step& step) {
-    const bool shaped = u.item.masked != 0 || step.ragged || u.job.score_cap > 0 ||
-                        u.job.alibi_slopes != nullptr;
+    const bool shaped =
+        u.item.masked != 0 || step.ragged || u.job.score_cap > 0 || u.job.alibi_slopes != nullptr;
     for (int64_t r = 0; r < tile.rows; ++r) {
         const int64_t row = tile.begin + r;
         float* scores = tile.scores + r * k_score_stride;
@@ -146,8 +146,7 @@ inline void write_rows(const Unit& u) {
         if (u.item.partial < 0) {
             write_result<V>(u.job, u.token_of(r), u.q_head_of(r), o, s.m[r], l);
         } else {
-            write_partial(u.job, u.item.partial + u.index_of(r), u.q_head_of(r), o, s.m[r],
-                          l);
+            write_partial(u.job, u.item.partial + u.index_of(r), u.q_head_of(r), o, s.m[r], l);
         }
     }
 }

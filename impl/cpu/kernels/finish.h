@@ -2,8 +2,8 @@
 // nothing. And ra_merge_state, which merges two finished states.
 #pragma once
 
-#include "impl/cpu/kernels/rows.h"
 #include "impl/cpu/job.h"
+#include "impl/cpu/kernels/rows.h"
 
 namespace relayattn::cpu {
 namespace {
@@ -28,8 +28,8 @@ inline void write_nothing(const AttendJob& job, int64_t token, int64_t head, boo
 
 // out = o / l. A sink is one more term of the sum, whose weight goes nowhere.
 template <class V>
-inline void write_result(const AttendJob& job, int64_t token, int64_t head, const float* o,
-                         float m, float l) {
+inline void write_result(const AttendJob& job, int64_t token, int64_t head, const float* o, float m,
+                         float l) {
     if (m == -k_infinity) {
         return write_nothing(job, token, head, false);
     }
@@ -67,9 +67,9 @@ inline void add_row(const float* x, int64_t n, float weight, float* o) {
         V::store(o + i, V::fma(V::load(x + i), V::set(weight), V::load(o + i)));
     }
     if (i < n) {
-        narrow_part<V>(o + i, n - i,
-                       V::fma(widen_part<V>(x + i, n - i), V::set(weight),
-                              widen_part<V>(o + i, n - i)));
+        narrow_part<V>(
+            o + i, n - i,
+            V::fma(widen_part<V>(x + i, n - i), V::set(weight), widen_part<V>(o + i, n - i)));
     }
 }
 

@@ -1,5 +1,5 @@
-// ra_merge_state: out = (2^la a + 2^lb b) / (2^la + 2^lb). A part whose LSE is infinite is empty; it
-// may hold NaN and is not touched.
+// ra_merge_state: out = (2^la a + 2^lb b) / (2^la + 2^lb). A part whose LSE is infinite is empty;
+// it may hold NaN and is not touched.
 #pragma once
 
 #include "impl/cpu/kernels/finish.h"

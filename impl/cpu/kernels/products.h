@@ -67,7 +67,8 @@ template <class V, class T, int U, int MR, int WIDE, int LS>
 // Into L2: a step is too large for L1. At distance 0, when there is nothing to fetch, it is the
 // line being read.
 [[gnu::always_inline]] inline void prefetch(const void* line, int64_t ahead) {
-    __builtin_prefetch(static_cast<const char*>(line) + ahead, 0, 2);
+    __builtin_prefetch(reinterpret_cast<const void*>(reinterpret_cast<intptr_t>(line) + ahead), 0,
+                       2);
 }
 
 template <class V, class T, int MR, int WIDE>
@@ -110,9 +111,10 @@ void score_blocks(const float* q, const void* const* blocks, int64_t ahead, int6
 }
 
 template <class V, class T, int MR, int WIDE>
-[[gnu::always_inline]] inline void weigh_segment(
-    typename V::F (&acc)[MR][WIDE * k_lane / V::width], const Segment& segment, const float* p,
-    int64_t first_panel, int64_t panel_stride, int64_t ahead) {
+[[gnu::always_inline]] inline void weigh_segment(typename V::F (&acc)[MR][WIDE * k_lane / V::width],
+                                                 const Segment& segment, const float* p,
+                                                 int64_t first_panel, int64_t panel_stride,
+                                                 int64_t ahead) {
     constexpr int U = interleave<T>;
     constexpr int LS = k_score_stride;
     p += segment.column + segment.lead;
@@ -163,7 +165,7 @@ void weigh_panels(const Step& step, const float* p, int64_t first_panel, int64_t
     for (int r = 0; r < MR; ++r) {
 #pragma GCC unroll 16
         for (int j = 0; j < vectors; ++j) {
-            acc[r][j] = V::mul(V::load(o + r * o_stride + j * V::width), V::set(alpha[r]));
+            acc[r][j] = V::zero();
         }
     }
     for (int32_t s = 0; s < step.num_segments; ++s) {
@@ -174,7 +176,9 @@ void weigh_panels(const Step& step, const float* p, int64_t first_panel, int64_t
     for (int r = 0; r < MR; ++r) {
 #pragma GCC unroll 16
         for (int j = 0; j < vectors; ++j) {
-            V::store(o + r * o_stride + j * V::width, acc[r][j]);
+            // Each step sums by itself: a sum over a long context keeps the error of a short one.
+            float* to = o + r * o_stride + j * V::width;
+            V::store(to, V::fma(V::load(to), V::set(alpha[r]), acc[r][j]));
         }
     }
 }
@@ -199,8 +203,7 @@ struct Products {
     void (*score)(const float* q, const Step& step, int64_t begin, int64_t end, bool first,
                   int64_t head_dim, float* scores);
     void (*weigh)(const Step& step, const float* p, int64_t begin, int64_t end,
-                  int64_t panel_stride, const float* alpha, bool first, float* o,
-                  int64_t o_stride);
+                  int64_t panel_stride, const float* alpha, bool first, float* o, int64_t o_stride);
 };
 
 template <class V, class T, int MR>

@@ -12,23 +12,23 @@ constexpr int64_t k_max_blocks = k_max_columns / k_lane;
 
 // Consecutive slots of one page.
 struct Segment {
-    const void* k;       // K and V of the page and head
+    const void* k;  // K and V of the page and head
     const void* v;
-    int64_t slot;        // of the first token, in the page
-    int32_t column;      // of the first block's first slot
-    int32_t lead;        // unused slots before the first token in its block
+    int64_t slot;    // of the first token, in the page
+    int32_t column;  // of the first block's first slot
+    int32_t lead;    // unused slots before the first token in its block
     int32_t tokens;
     int32_t end_column;  // after the last block
     int32_t position;    // of the first token
 };
 
-// While a step is first read, what is read after it is prefetched: V while scores are made of K, the
-// next step's K while V is weighed. Both are of like size and order, so the line to prefetch lies
-// at a fixed distance from the line being read.
+// While a step is first read, what is read after it is prefetched: V while scores are made of K,
+// the next step's K while V is weighed. Both are of like size and order, so the line to prefetch
+// lies at a fixed distance from the line being read.
 struct Step {
     const void* k_blocks[k_max_blocks];
-    int64_t v_ahead[k_max_blocks];   // from a block of K to V of its page, in bytes
-    int64_t k_ahead[k_max_blocks];   // from a segment's V to K of the next step
+    int64_t v_ahead[k_max_blocks];  // from a block of K to V of its page, in bytes
+    int64_t k_ahead[k_max_blocks];  // from a segment's V to K of the next step
     Segment segments[k_max_blocks];
     int32_t num_segments;
     int32_t columns;
@@ -41,8 +41,9 @@ struct Step {
     }
 };
 
+// As integers: the two need not lie in one object.
 inline int64_t distance(const void* from, const void* to) {
-    return static_cast<const char*>(to) - static_cast<const char*>(from);
+    return reinterpret_cast<intptr_t>(to) - reinterpret_cast<intptr_t>(from);
 }
 
 struct Cursor {

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""PyTorch's two best forms of shared-prefix decode attention on a CPU, in turns with relayattn-bench.
+"""PyTorch's two best forms of shared-prefix decode attention on a CPU, in turns with ours.
 
     python3 -m venv VENV && VENV/bin/pip install torch numpy
     VENV/bin/python tests/bench/peers/torch_cpu.py BUILD/tests/bench/relayattn-bench \\
@@ -7,8 +7,8 @@
 
   flat   scaled_dot_product_attention of every sequence over its own copy of the prefix, the G query
          heads of a KV head given as rows (1.3 to 10 times faster than enable_gqa)
-  relay  flash attention over the prefix once, all sequences' rows together, flash attention over the
-         tails, and the two merged by their log-sum-exps
+  relay  flash attention over the prefix once, all sequences' rows together, flash attention over
+         the tails, and the two merged by their log-sum-exps
 
 Both take turns with ours: a round is one cold sample of each; before every sample a buffer of
 several times the last-level cache is read. Times are minima over the clean samples, those whose
