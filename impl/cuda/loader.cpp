@@ -63,7 +63,8 @@ const cuda::Plugin* open_plugin(const std::string& path, std::string& reason) {
         const char* own = RELAYATTN_BUILD_ID;
         if (*own != '\0' && std::strcmp(plugin->build_id, own) == 0)
             return plugin;
-        reason = path + ": is of build \"" + plugin->build_id + "\", this library of \"" + own + "\"";
+        reason =
+            path + ": is of build \"" + plugin->build_id + "\", this library of \"" + own + "\"";
     }
     dlclose(library);
     return nullptr;

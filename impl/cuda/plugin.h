@@ -1,5 +1,6 @@
-// What librelayattn-cuda.so offers to librelayattn.so. Both are made of the same sources: they share
-// the C++ types of impl/backend.h, so their build ids must be equal before anything else is called.
+// What librelayattn-cuda.so offers to librelayattn.so. Both are made of the same sources: they
+// share the C++ types of impl/backend.h, so their build ids must be equal before anything else is
+// called.
 #pragma once
 
 #include <cstdint>

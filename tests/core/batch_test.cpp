@@ -212,6 +212,21 @@ TEST_CASE("a batch goes on where another batch has been in the meantime") {
         }
 }
 
+TEST_CASE("a batch goes on where its sequence was cut back and grown again elsewhere") {
+    for (int64_t cut : {0, 1, 15, 16}) {
+        CAPTURE(cut);
+        Mirror mirror(usual, 4);
+        const auto batch = mirror.batch(), other = mirror.batch();
+        auto sequence = mirror.attach(nullptr), bystander = mirror.attach(nullptr);
+        run_step(mirror, batch, plain_step({&sequence}, 16));
+        run_step(mirror, batch, plain_step({&sequence}));
+        mirror.truncate(sequence, cut);
+        run_step(mirror, other, plain_step({&bystander}, 20));
+        run_step(mirror, other, plain_step({&sequence}, 17 - cut));
+        run_step(mirror, batch, plain_step({&sequence}));
+    }
+}
+
 TEST_CASE("two batches of one cache are open at once") {
     Pair pair;
     const auto other = pair.mirror.batch({RA_MODE_RELAY, 0});

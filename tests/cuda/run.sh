@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Builds the CUDA backend for this machine's GPU and tests it: bash tests/cuda/run.sh [OPTION...]
 #
-#   --parts LIST   of build, unit, differential, memcheck, racecheck, synccheck (default: all)
+#   --parts LIST   of build, unit, api, differential, memcheck, racecheck, synccheck (default: all)
 #   --build DIR    build folder (default: build/cuda)
 #   --arch LIST    CUDA architectures, such as "80;90" (default: this machine's GPU)
 #   --scenarios N  random scenarios of the differential test (default: 300)
@@ -12,7 +12,7 @@
 set -uo pipefail
 cd "$(dirname "$0")/../.." || exit 1
 
-parts=build,unit,differential,memcheck,racecheck,synccheck
+parts=build,unit,api,differential,memcheck,racecheck,synccheck
 build=build/cuda
 arch=
 scenarios=300
@@ -31,6 +31,10 @@ while [ $# -gt 0 ]; do
 done
 
 build=$(realpath -m "$build")
+# The public API's own tests, which run on any backend.
+api_tests=(relayattn_capi_test relayattn_faults_test relayattn_core_test relayattn_attention_test
+           relayattn_properties_test)
+
 passed=()
 failed=()
 skipped=()
@@ -90,10 +94,19 @@ build() {
     [ -z "${DOCTEST_INCLUDE_DIR:-}" ] || options+=("$(doctest_package)")
     cmake -S . -B "$build" -G Ninja "${options[@]}" &&
         cmake --build "$build" --target relayattn relayattn_cuda relayattn_cuda_test \
-            relayattn_differential
+            relayattn_differential "${api_tests[@]}"
 }
 
 unit() { "$build/tests/cuda/relayattn_cuda_test" ${filter:+"--test-case=$filter"}; }
+
+api() {
+    local status=0 test
+    for test in "${api_tests[@]}"; do
+        echo "-- $test"
+        "$(find "$build/tests" -type f -name "$test" -print -quit)" --backend cuda || status=1
+    done
+    return $status
+}
 
 differential() {
     "$build/tests/differential/relayattn_differential" --backend cuda --scenarios "$scenarios"
@@ -113,6 +126,7 @@ fi
 RELAYATTN_PLUGIN_PATH=$(find "$build" -name librelayattn-cuda.so -print -quit)
 export RELAYATTN_PLUGIN_PATH
 wants unit && part unit unit
+wants api && part api api
 wants differential && part differential differential
 wants memcheck && part memcheck sanitize memcheck --leak-check full
 wants racecheck && part racecheck sanitize racecheck

@@ -1,0 +1,38 @@
+// The kernel families, and which of them serves a call.
+#pragma once
+
+#include <cuda_runtime_api.h>
+
+#include "impl/core/plan/device_figures.h"
+#include "impl/cuda/attend_params.h"
+#include "impl/cuda/driver.h"
+
+namespace relayattn::cuda {
+
+struct KernelFamily {
+    const char* name;
+    int min_sm, max_sm;
+    bool (*supports)(const AttendParams&);
+    void (*launch)(const AttendParams&, const LaunchBounds&, cudaStream_t);
+    DeviceFigures (*figures)(const Layer&, int num_sms);
+    int num_launches;  // most of one attend
+};
+
+// The families that one context uses: all that its GPU runs, or, where RELAYATTN_CUDA_KERNELS names
+// one, that and the general path.
+class Kernels {
+  public:
+    // Loads every kernel, so that no first launch does so inside a capture.
+    static Result<Kernels> load(const Gpu& gpu);
+
+    // The fastest family that serves the call. It looks only at what stays the same for all steps
+    // of a captured graph.
+    const KernelFamily& of(const AttendParams& params) const;
+    const KernelFamily& of(const Layer& layer) const;
+
+  private:
+    int sm_ = 0;
+    const char* only_ = nullptr;
+};
+
+}  // namespace relayattn::cuda

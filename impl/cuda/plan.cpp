@@ -1,0 +1,221 @@
+#include "impl/cuda/plan.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "impl/cuda/error.h"
+#include "impl/cuda/pages.h"
+
+namespace relayattn::cuda {
+namespace {
+
+constexpr int64_t k_buffer_alignment = 16;
+
+int64_t partial_o_bytes(const PlanShape& shape) {
+    return shape.max_partials * shape.max_q_heads * shape.geometry.head_dim_v *
+           static_cast<int64_t>(sizeof(float));
+}
+
+Result<void> check_fits(const WorkList& work, const PlanShape& shape) {
+    struct Bound {
+        const char* name;
+        int64_t value, most;
+    };
+    const auto size = [](const auto& values) { return static_cast<int64_t>(values.size()); };
+    for (const Bound& bound :
+         {Bound{"tokens", size(work.tokens) + work.padded_tokens, shape.max_tokens},
+          Bound{"items", size(work.items), shape.max_items},
+          Bound{"pieces", size(work.pieces), shape.max_pieces},
+          Bound{"page table entries", size(work.page_table), shape.max_table_entries},
+          Bound{"item tokens", size(work.item_tokens), shape.max_item_tokens},
+          Bound{"partials", work.num_partials, shape.max_partials},
+          Bound{"partial indexes", size(work.partial_index), shape.max_partials}})
+        if (bound.value > bound.most)
+            return error(Code::argument, "the step has ", bound.value, " ", bound.name,
+                         "; the plan has room for ", bound.most);
+    return {};
+}
+
+Result<void> check_buffer(const char* name, const void* data) {
+    if (reinterpret_cast<uintptr_t>(data) % k_buffer_alignment != 0)
+        return error(Code::argument, name, " is ", data, "; it must be a multiple of ",
+                     k_buffer_alignment);
+    return {};
+}
+
+Strided strided(const View& view, Dtype dtype) {
+    const int64_t size = size_of(dtype);
+    return {view.data, view.token_stride / size, view.head_stride / size};
+}
+
+Result<void> check_strides(const char* name, const View& view, Dtype dtype) {
+    const int64_t size = size_of(dtype);
+    if (view.token_stride % size != 0 || view.head_stride % size != 0)
+        return error(Code::argument, name, " has strides ", view.token_stride, " and ",
+                     view.head_stride, "; they must be multiples of its element's ", size,
+                     " bytes");
+    return {};
+}
+
+}  // namespace
+
+PlanMemory memory_of(const PlanShape& shape) {
+    PlanMemory memory;
+    memory.scratch = partial_o_bytes(shape) +
+                     shape.max_partials * shape.max_q_heads * static_cast<int64_t>(sizeof(float));
+    memory.metadata = WorkLayout(shape).size();
+    return memory;
+}
+
+CudaPlan::CudaPlan(SharedGpu gpu, const Kernels& kernels, const PlanShape& shape)
+    : gpu_(std::move(gpu)), kernels_(kernels), shape_(shape), layout_(shape) {}
+
+Result<std::unique_ptr<DevicePlan>> CudaPlan::make(const SharedGpu& gpu, const Kernels& kernels,
+                                                   const PlanShape& shape,
+                                                   const PlanBuffers& buffers) {
+    std::unique_ptr<CudaPlan> plan(new CudaPlan(gpu, kernels, shape));
+    const Result<void> allocated = plan->allocate(buffers);
+    if (!allocated)
+        return allocated.error();
+    return std::unique_ptr<DevicePlan>(std::move(plan));
+}
+
+Result<void> CudaPlan::allocate(const PlanBuffers& buffers) {
+    const PlanMemory memory = memory_of(shape_);
+    const auto choose = [&](const char* name, void* given, int64_t bytes, DeviceBlock& own,
+                            char*& chosen) -> Result<void> {
+        chosen = static_cast<char*>(given);
+        if (given != nullptr)
+            return check_buffer(name, given);
+        Result<DeviceBlock> block = DeviceBlock::make(gpu_, bytes);
+        if (!block)
+            return block.error();
+        own = std::move(*block);
+        chosen = own.data();
+        return {};
+    };
+    Result<void> chosen =
+        choose("scratch", buffers.scratch, memory.scratch, own_scratch_, scratch_);
+    if (chosen)
+        chosen = choose("metadata", buffers.metadata, memory.metadata, own_metadata_, metadata_);
+    if (!chosen)
+        return chosen;
+    Result<StagingRing> staging = StagingRing::make(gpu_, memory.metadata);
+    if (!staging)
+        return staging.error();
+    staging_ = std::move(*staging);
+    return {};
+}
+
+Result<void> CudaPlan::set(const WorkList& work, void* queue) {
+    const Gpu::Current current(*gpu_);
+    const RelaxedCapture relaxed;
+    const Result<void> fits = check_fits(work, shape_);
+    if (!fits)
+        return fits;
+    const Result<char*> staging = staging_.next();
+    if (!staging)
+        return staging.error();
+    const Stretches parts = layout_.pack(work, *staging);
+    Result<void> sent;
+    for (const Stretch& part : parts.list()) {
+        if (sent)
+            sent = check(cudaMemcpyAsync(metadata_ + part.begin, *staging + part.begin,
+                                         static_cast<size_t>(part.end - part.begin),
+                                         cudaMemcpyHostToDevice, stream_of(queue)),
+                         "cudaMemcpyAsync");
+    }
+    const Result<void> marked = staging_.sent(stream_of(queue));
+    if (!sent || !marked)
+        return sent ? marked : sent;
+    counts_ = counts_of(work);
+    tree_mask_ = work.tree_mask;
+    tree_stride_ = work.tree_stride;
+    return {};
+}
+
+AttendParams CudaPlan::params_of(const AttendCall& call) const {
+    const Layer& layer = *call.layer;
+    const PageLayout& layout = call.store.layout;
+    const int64_t size = size_of(layer.kv.dtype);
+    AttendParams params{};
+    params.work = layout_.at(metadata_);
+    params.work.tree_mask = tree_mask_;
+    params.work.tree_stride = tree_stride_;
+    params.work.partial_o = reinterpret_cast<float*>(scratch_);
+    params.work.partial_lse = reinterpret_cast<float*>(scratch_ + partial_o_bytes(shape_));
+    params.q = strided(call.q, layer.q_dtype);
+    params.out = strided(call.out, layer.out_dtype);
+    params.k = strided(call.k, layer.kv.dtype);
+    params.v = strided(call.v, layer.kv.dtype);
+    params.k_pages = {call.store.pages.k, layout.k_page_stride / size, layout.k_token_stride / size,
+                      layout.k_head_stride / size};
+    params.v_pages = {call.store.pages.v, layout.v_page_stride / size, layout.v_token_stride / size,
+                      layout.v_head_stride / size};
+    params.lse = call.lse;
+    params.lse_token_stride = call.lse_token_stride;
+    params.lse_head_stride = call.lse_head_stride;
+    params.sink_logits = call.sink_logits;
+    params.alibi_slopes = call.alibi_slopes;
+    params.softmax_scale = call.softmax_scale;
+    params.logit_softcap = call.logit_softcap;
+    params.num_q_heads = static_cast<int32_t>(layer.num_q_heads);
+    params.num_kv_heads = static_cast<int32_t>(layer.kv.num_kv_heads);
+    params.head_dim_k = static_cast<int32_t>(layer.kv.head_dim_k);
+    params.head_dim_v = static_cast<int32_t>(layer.kv.head_dim_v);
+    params.page_size = static_cast<int32_t>(layout.page_size);
+    params.q_dtype = layer.q_dtype;
+    params.kv_dtype = layer.kv.dtype;
+    params.out_dtype = layer.out_dtype;
+    return params;
+}
+
+// A graph may be replayed after any later set(): its launches must suit them all. Which items have
+// many rows is a guess there, that some have is not.
+LaunchBounds CudaPlan::bounds() const {
+    LaunchBounds bounds{};
+    bounds.num_sms = gpu_->num_sms();
+    if (shape_.graph) {
+        const auto max_items = static_cast<int32_t>(shape_.max_items);
+        bounds.num_many = std::clamp(counts_.num_many, 1, max_items);
+        bounds.num_few = max_items - bounds.num_many;
+        bounds.num_tokens = bounds.num_merged = static_cast<int32_t>(shape_.max_tokens);
+        bounds.padded_tokens = static_cast<int32_t>(shape_.max_tokens);
+        return bounds;
+    }
+    bounds.num_many = counts_.num_many;
+    bounds.num_few = counts_.num_items - counts_.num_many;
+    bounds.num_tokens = counts_.num_tokens;
+    bounds.num_merged = counts_.num_merged;
+    bounds.padded_tokens = counts_.padded_tokens;
+    return bounds;
+}
+
+Result<void> CudaPlan::attend(const AttendCall& call, void* queue) {
+    const Layer& layer = *call.layer;
+    if (!(layer.kv == shape_.geometry) || layer.num_q_heads > shape_.max_q_heads)
+        return error(Code::internal, "the layer does not belong to the plan's layer group");
+    for (const Result<void>& checked :
+         {check_strides("q", call.q, layer.q_dtype),
+          check_strides("out", call.out, layer.out_dtype),
+          check_strides("k", call.k, layer.kv.dtype), check_strides("v", call.v, layer.kv.dtype)})
+        if (!checked)
+            return checked;
+    const Gpu::Current current(*gpu_);
+    const AttendParams params = params_of(call);
+    if (call.q.data == nullptr) {  // the new tokens are appended, nothing is asked
+        launch_append(params, bounds(), stream_of(queue));
+        num_launches_ = 1;
+        return check_launch("append");
+    }
+    const KernelFamily& family = kernels_.of(params);
+    family.launch(params, bounds(), stream_of(queue));
+    num_launches_ = family.num_launches;
+    return check_launch("attend");
+}
+
+Result<void> CudaPlan::attend_worker(const AttendCall&, int64_t, int64_t, int64_t) {
+    return error(Code::unsupported, "attend_worker runs on CPU contexts only");
+}
+
+}  // namespace relayattn::cuda

@@ -1,0 +1,48 @@
+// One layer group's work on a GPU.
+#pragma once
+
+#include <memory>
+
+#include "impl/backend.h"
+#include "impl/cuda/attend_params.h"
+#include "impl/cuda/kernels.h"
+#include "impl/cuda/upload_ring.h"
+#include "impl/cuda/work_layout.h"
+
+namespace relayattn::cuda {
+
+PlanMemory memory_of(const PlanShape& shape);
+
+class CudaPlan final : public DevicePlan {
+  public:
+    static Result<std::unique_ptr<DevicePlan>> make(const SharedGpu& gpu, const Kernels& kernels,
+                                                    const PlanShape& shape,
+                                                    const PlanBuffers& buffers);
+
+    Result<void> set(const WorkList& work, void* queue) override;
+    Result<void> attend(const AttendCall& call, void* queue) override;
+    Result<void> attend_worker(const AttendCall& call, int64_t slot, int64_t worker,
+                               int64_t num_workers) override;
+    int64_t num_launches() const override { return num_launches_; }
+
+  private:
+    CudaPlan(SharedGpu gpu, const Kernels& kernels, const PlanShape& shape);
+    Result<void> allocate(const PlanBuffers& buffers);
+    AttendParams params_of(const AttendCall& call) const;
+    LaunchBounds bounds() const;
+
+    SharedGpu gpu_;
+    Kernels kernels_;
+    PlanShape shape_;
+    WorkLayout layout_;
+    DeviceBlock own_scratch_, own_metadata_;
+    char* scratch_ = nullptr;
+    char* metadata_ = nullptr;
+    StagingRing staging_;
+    WorkCounts counts_{};
+    const uint8_t* tree_mask_ = nullptr;
+    int64_t tree_stride_ = 0;
+    int64_t num_launches_ = 0;
+};
+
+}  // namespace relayattn::cuda

@@ -1,0 +1,467 @@
+// Items with at most 8 rows per KV head, for sm_80 and newer: bound by memory, so everything serves
+// the loads.
+//
+// A few warps share one item on one KV head. Each takes every n-th step of 16 tokens and keeps its
+// own ring of asynchronous copies; no warp waits for another before the end of the item. The product
+// is turned round, S^T = K Q^T, so that 8 rows fill the N of one m16n8k16:
+//   S^T [16 tokens x 8 rows] = K (ldmatrix) x Q (registers)
+//   O^T [16 dims x 8 rows]  += V^T (ldmatrix.trans) x P^T (S^T through movmatrix)
+#pragma once
+
+#include "impl/cuda/sm80/output.cuh"
+
+namespace relayattn::cuda {
+
+constexpr int k_few_rows = 8;
+constexpr int k_few_step = 16;  // tokens
+constexpr int k_page_granule = 8;  // a group of so many aligned slots lies in one page
+
+// One warp's shared memory.
+template <int dim>
+struct FewSmem {
+    // One 16-byte chunk of padding makes a row an odd number of chunks: no bank conflicts.
+    static constexpr int row_bytes = dim * 2 + 16;
+    static constexpr int tile_bytes = k_few_step * row_bytes;
+    static constexpr int stages = dim == 64 ? 4 : 2;
+    static constexpr int ring_bytes = stages * 2 * tile_bytes;
+    static constexpr int info_offset = ring_bytes;  // StepInfo of every stage
+    static constexpr int info_bytes = stages * 16;
+    // At the end of an item the ring holds the warp's result instead.
+    static constexpr int result_row = dim + 4;  // floats; the padding spreads rows over banks
+    static constexpr int result_state = k_few_rows * result_row;  // then max[8], sum[8]
+    static constexpr int bytes = ring_bytes + info_bytes;
+    static_assert((result_state + 2 * k_few_rows) * 4 <= ring_bytes);
+};
+
+// A step as the arithmetic needs it.
+struct FewStep {
+    int32_t position;    // of its first slot
+    int32_t begin, end;  // valid slots of the 16
+    int32_t append;      // slots from here on are to be written to the pages
+};
+
+// Walks the steps of an item that belong to one warp. A piece's slots are numbered from the start of
+// its first page, so that a step of aligned slots meets a page boundary only at a granule.
+struct FewCursor {
+    const Piece* piece;
+    int32_t pieces_left;
+    int32_t table, first, end, position;  // of the piece; position of its slot 0
+    int32_t slot;                         // the step's first slot
+
+    __device__ __forceinline__ bool done() const { return pieces_left == 0; }
+
+    __device__ __forceinline__ void open(int32_t steps_in) {
+        const Piece p = load_now(piece);
+        table = p.table_offset;
+        first = p.first_slot;
+        end = p.first_slot + p.num_tokens;
+        position = p.position - p.first_slot;
+        slot = (first / k_few_step + steps_in) * k_few_step;
+    }
+
+    // Moves to the next piece until the step lies inside one.
+    __device__ __forceinline__ void settle() {
+        while (slot >= end) {
+            const int32_t past = (slot - (end + k_few_step - 1) / k_few_step * k_few_step) / k_few_step;
+            if (--pieces_left == 0)
+                return;
+            ++piece;
+            open(max(past, 0));
+        }
+    }
+
+    __device__ __forceinline__ void advance(int32_t steps) {
+        slot += steps * k_few_step;
+        settle();
+    }
+};
+
+// Page ids of a piece, 32 at a time, one per lane.
+struct PageWindow {
+    int32_t table = -1, base = 0, id = 0;
+
+    // `index` is the same in all lanes; `last` is the piece's last page.
+    __device__ __forceinline__ int32_t at(const int32_t* page_table, int32_t piece_table,
+                                          int32_t index, int32_t last, int lane) {
+        if (piece_table != table || static_cast<uint32_t>(index - base) >= k_warp) {
+            table = piece_table;
+            base = index;
+            id = page_table[table + min(index + lane, last)];
+        }
+        return __shfl_sync(~0u, id, index - base);
+    }
+};
+
+template <class T, int dim, int warps>
+struct FewRows {
+    using Smem = FewSmem<dim>;
+    static constexpr int k_slices = dim / 16;
+    static constexpr int row_chunks = dim / 8;
+    // Copies of 16 bytes per lane, of K or of V. A lane comes back to the same chunk, some rows
+    // further on, after `period` copies.
+    static constexpr int copies = k_few_step * row_chunks / k_warp;
+    static constexpr int period = dim == 96 ? 3 : 1;
+    static constexpr int period_rows = period * k_warp / row_chunks;
+
+    const KernelParams& p;
+    const Item item;
+    const int kv_head, warp, lane;
+    char* const smem;       // this warp's
+    const uint32_t ring;    // its address
+    int32_t append_from;    // position
+    int32_t append_token;   // new token at position 0, so to speak
+    FewCursor cursor;
+    PageWindow window;
+    uint32_t q[k_slices][2];
+    float o[k_slices][4];
+    float row_max[2], row_sum[2];
+
+    __device__ __forceinline__ FewRows(const KernelParams& params, const Item& work, int head,
+                                       char* group_smem, int warp_in_group)
+        : p(params),
+          item(work),
+          kv_head(head),
+          warp(warp_in_group),
+          lane(threadIdx.x % k_warp),
+          smem(group_smem + warp_in_group * Smem::bytes),
+          ring(ptx::shared_address(smem)) {}
+
+    __device__ __forceinline__ const T* page_row(const Pages& pages, int32_t page, int32_t slot) const {
+        return static_cast<const T*>(pages.data) + page * pages.page_stride +
+               slot * pages.token_stride + kv_head * pages.head_stride;
+    }
+
+    // The loads that others wait for come first.
+    __device__ __forceinline__ void begin() {
+        cursor.piece = p.call.work.pieces + item.first_piece;
+        cursor.pieces_left = item.num_pieces;
+        const int32_t token = p.call.work.item_tokens[item.first_token];
+        if (!cursor.done())
+            cursor.open(warp);
+        const QueryToken first = p.call.work.tokens[token];
+        if (!cursor.done())
+            cursor.settle();
+        append_from = append_begin(p.call, token, first);
+        append_token = token - first.position;
+        row_max[0] = row_max[1] = k_no_max;
+        row_sum[0] = row_sum[1] = 0;
+#pragma unroll
+        for (int i = 0; i < k_slices; ++i)
+            o[i][0] = o[i][1] = o[i][2] = o[i][3] = 0;
+    }
+
+    __device__ __forceinline__ void load_q() {
+        const Row row = row_of(p, item, kv_head, lane / 4);
+        const T* from = static_cast<const T*>(p.call.q.data) + row.token * p.call.q.token_stride +
+                        row.head * p.call.q.head_stride + lane % 4 * 2;
+#pragma unroll
+        for (int i = 0; i < k_slices; ++i) {
+#pragma unroll
+            for (int half = 0; half < 2; ++half)
+                q[i][half] = row.token < 0
+                                 ? 0u
+                                 : *reinterpret_cast<const uint32_t*>(from + i * 16 + half * 8);
+        }
+    }
+
+    // Starts the copies of the cursor's step into a stage.
+    __device__ __forceinline__ void issue(int stage) {
+        if (!cursor.done()) {
+            FewStep step;
+            step.position = cursor.position + cursor.slot;
+            step.begin = max(cursor.first - cursor.slot, 0);
+            step.end = min(cursor.end - cursor.slot, k_few_step);
+            step.append = min(max(append_from - step.position, step.begin), step.end);
+            if (p.whole_steps && step.begin == 0 && step.append == k_few_step)
+                copy_whole(stage);
+            else
+                copy_rows(stage, step);
+            if (lane == 0)
+                *step_info(stage) = make_int4(step.position, step.begin, step.end, step.append);
+            cursor.advance(warps);
+        }
+        ptx::copy_async_commit();
+    }
+
+    // A step of 16 slots of one page, all of them tokens of the piece.
+    __device__ __forceinline__ void copy_whole(int stage) {
+        const int32_t index = p.by_page_size.divide(cursor.slot);
+        const int32_t last = p.by_page_size.divide(cursor.end - 1);
+        const int32_t page = window.at(p.call.work.page_table, cursor.table, index, last, lane);
+        const int32_t in_page = cursor.slot - index * p.call.page_size;
+        const T* k = page_row(p.call.k_pages, page, in_page);
+        const T* v = page_row(p.call.v_pages, page, in_page);
+        const uint32_t to = ring + stage * 2 * Smem::tile_bytes;
+#pragma unroll
+        for (int j = 0; j < period; ++j) {
+            const int row = (lane + j * k_warp) / row_chunks;
+            const int chunk = (lane + j * k_warp) % row_chunks;
+            const uint32_t at = to + row * Smem::row_bytes + chunk * 16;
+            const T* k_row = k + row * p.call.k_pages.token_stride + chunk * 8;
+            const T* v_row = v + row * p.call.v_pages.token_stride + chunk * 8;
+#pragma unroll
+            for (int i = 0; i < copies / period; ++i) {
+                const uint32_t here = at + i * period_rows * Smem::row_bytes;
+                ptx::copy_async_16(here, k_row);
+                ptx::copy_async_16(here + Smem::tile_bytes, v_row);
+                k_row += period_rows * p.call.k_pages.token_stride;
+                v_row += period_rows * p.call.v_pages.token_stride;
+            }
+        }
+    }
+
+    // Any step. Slots outside the piece become zeros, so that whatever the pages hold there (NaN,
+    // say) never meets the arithmetic; new tokens come from the call's tensors.
+    __device__ __forceinline__ void copy_rows(int stage, const FewStep& step) {
+        const int32_t slot = cursor.slot;
+        const int32_t last = p.by_page_size.divide(cursor.end - 1);
+        const int32_t index0 = p.by_page_size.divide(slot);
+        const int32_t index1 = min(p.by_page_size.divide(slot + k_page_granule), last);
+        const int32_t* table = p.call.work.page_table;
+        const int32_t page0 = window.at(table, cursor.table, index0, last, lane);
+        const int32_t page1 = window.at(table, cursor.table, index1, last, lane);
+#pragma unroll 1
+        for (int i = 0; i < copies; ++i) {
+            const int row = (lane + i * k_warp) / row_chunks;
+            const int chunk = (lane + i * k_warp) % row_chunks;
+            const bool valid = row >= step.begin && row < step.end;
+            const bool low = row < k_page_granule;
+            const int32_t in_page = slot + row - (low ? index0 : index1) * p.call.page_size;
+            const T* k = page_row(p.call.k_pages, low ? page0 : page1, in_page);
+            const T* v = page_row(p.call.v_pages, low ? page0 : page1, in_page);
+            if (valid && row >= step.append) {
+                const int32_t token = append_token + step.position + row;
+                k = new_row(p.call.k, token);
+                v = new_row(p.call.v, token);
+            }
+            const uint32_t at = ring + stage * 2 * Smem::tile_bytes + row * Smem::row_bytes + chunk * 16;
+            ptx::copy_async_16_or_zeros(at, k + chunk * 8, valid);
+            ptx::copy_async_16_or_zeros(at + Smem::tile_bytes, v + chunk * 8, valid);
+        }
+    }
+
+    __device__ __forceinline__ const T* new_row(const Strided& tensor, int32_t token) const {
+        return static_cast<const T*>(tensor.data) + token * tensor.token_stride +
+               kv_head * tensor.head_stride;
+    }
+
+    __device__ __forceinline__ int4* step_info(int stage) const {
+        return reinterpret_cast<int4*>(smem + Smem::info_offset) + stage;
+    }
+
+    // Writes the step's new tokens from shared memory to their pages.
+    __device__ __forceinline__ void append(int stage, const int4& step) const {
+#pragma unroll 1
+        for (int row = step.w; row < step.z; ++row) {
+            const int64_t slot = p.call.work.slots[append_token + step.x + row];
+            if (slot < 0)
+                continue;
+            const int32_t page = p.by_page_size.divide(static_cast<int32_t>(slot));
+            const int32_t in_page = static_cast<int32_t>(slot) - page * p.call.page_size;
+            const char* from = smem + stage * 2 * Smem::tile_bytes + row * Smem::row_bytes;
+            for (int chunk = lane; chunk < row_chunks; chunk += k_warp) {
+                store_chunk(p.call.k_pages, page, in_page, chunk, from);
+                store_chunk(p.call.v_pages, page, in_page, chunk, from + Smem::tile_bytes);
+            }
+        }
+    }
+
+    __device__ __forceinline__ void store_chunk(const Pages& pages, int64_t page, int32_t in_page,
+                                                int chunk, const char* from) const {
+        T* to = static_cast<T*>(pages.data) + page * pages.page_stride +
+                in_page * pages.token_stride + kv_head * pages.head_stride;
+        reinterpret_cast<int4*>(to)[chunk] = reinterpret_cast<const int4*>(from)[chunk];
+    }
+
+    // s[0], s[1]: token lane / 4 with rows 2 (lane % 4) and the next; s[2], s[3]: 8 tokens on.
+    __device__ __forceinline__ void product(float (&s)[4], uint32_t k_tile) const {
+        const uint32_t at = k_tile + lane % 16 * Smem::row_bytes + lane / 16 * 16;
+        float odd[4] = {0, 0, 0, 0};
+        s[0] = s[1] = s[2] = s[3] = 0;
+#pragma unroll
+        for (int i = 0; i < k_slices; ++i) {
+            uint32_t k[4];
+            ptx::load_matrix_x4(k, at + i * 32);
+            ptx::mma_16x8x16<T>(i % 2 ? odd : s, k, q[i][0], q[i][1]);
+        }
+#pragma unroll
+        for (int i = 0; i < 4; ++i)
+            s[i] += odd[i];
+    }
+
+    __device__ __forceinline__ void transform_and_mask(float (&s)[4], const int4& step) const {
+#pragma unroll
+        for (int r = 0; r < 2; ++r) {
+            const Row row = row_of(p, item, kv_head, lane % 4 * 2 + r);
+            const Sight sight = sight_of(p.call, item, row);
+#pragma unroll
+            for (int half = 0; half < 2; ++half) {
+                const int slot = lane / 4 + half * 8;
+                const int position = step.x + slot;
+                float& score = s[half * 2 + r];
+                if (p.transforms)
+                    score = transform_score(p.call, score, sight.slope, position - sight.position);
+                const bool seen = slot >= step.y && slot < step.z &&
+                                  (!item.masked || sees(sight, position));
+                score = seen ? score : -INFINITY;
+            }
+        }
+    }
+
+    // Raises the running maxima to those of the step, over all lanes that share a row.
+    __device__ __forceinline__ void raise_max(const float (&s)[4]) {
+#pragma unroll
+        for (int r = 0; r < 2; ++r) {
+            float top = fmaxf(s[r], s[2 + r]) * p.score_factor;
+#pragma unroll
+            for (int mask = 4; mask < k_warp; mask *= 2)
+                top = fmaxf(top, __shfl_xor_sync(~0u, top, mask));
+            top = fmaxf(top, row_max[r]);
+            const float shrink = ptx::exp2_approx(row_max[r] - top);
+            row_max[r] = top;
+            row_sum[r] *= shrink;
+#pragma unroll
+            for (int i = 0; i < k_slices; ++i) {
+                o[i][r] *= shrink;
+                o[i][2 + r] *= shrink;
+            }
+        }
+    }
+
+    __device__ __forceinline__ void compute(int stage) {
+        const int4 step = *step_info(stage);
+        if (step.w < step.z)
+            append(stage, step);
+        float s[4];
+        const uint32_t k_tile = ring + stage * 2 * Smem::tile_bytes;
+        product(s, k_tile);
+        if (p.transforms | item.masked | (step.z - step.y < k_few_step))
+            transform_and_mask(s, step);
+        const bool rises = fmaxf(s[0], s[2]) * p.score_factor > row_max[0] + k_max_lag ||
+                           fmaxf(s[1], s[3]) * p.score_factor > row_max[1] + k_max_lag;
+        if (__any_sync(~0u, rises))
+            raise_max(s);
+#pragma unroll
+        for (int i = 0; i < 4; ++i) {
+            s[i] = ptx::exp2_approx(fmaf(s[i], p.score_factor, -row_max[i % 2]));
+            row_sum[i % 2] += s[i];
+        }
+        const uint32_t p0 = ptx::transpose_8x8(ptx::pack<T>(s[0], s[1]));
+        const uint32_t p1 = ptx::transpose_8x8(ptx::pack<T>(s[2], s[3]));
+        const uint32_t at = k_tile + Smem::tile_bytes +
+                            (lane % 8 + lane / 16 * 8) * Smem::row_bytes + lane / 8 % 2 * 16;
+#pragma unroll
+        for (int i = 0; i < k_slices; ++i) {
+            uint32_t v[4];
+            ptx::load_matrix_x4_transposed(v, at + i * 32);
+            ptx::mma_16x8x16<T>(o[i], v, p0, p1);
+        }
+    }
+
+    // `on_last_copy` runs once, when nothing is left to be issued.
+    template <class OnLastCopy>
+    __device__ __forceinline__ void run(OnLastCopy on_last_copy) {
+        begin();
+        int pending = 0;  // steps issued and not computed
+#pragma unroll
+        for (int stage = 0; stage < Smem::stages - 1; ++stage) {
+            pending += !cursor.done();
+            issue(stage);
+        }
+        load_q();
+        int stage = 0, next = Smem::stages - 1;
+        bool issuing = true;
+        while (pending > 0) {
+            pending += !cursor.done();
+            issue(next);
+            if (issuing && cursor.done()) {
+                issuing = false;
+                on_last_copy();
+            }
+            ptx::copy_async_wait<Smem::stages - 1>();
+            __syncwarp();
+#ifndef FEW_COPY_ONLY
+            compute(stage);
+#endif
+            __syncwarp();
+            --pending;
+            next = stage;
+            stage = stage + 1 == Smem::stages ? 0 : stage + 1;
+        }
+        if (issuing)
+            on_last_copy();
+    }
+
+    // Leaves the warp's result in its shared memory.
+    __device__ __forceinline__ void leave_result() {
+        float* to = reinterpret_cast<float*>(smem);
+#pragma unroll
+        for (int r = 0; r < 2; ++r) {
+#pragma unroll
+            for (int mask = 4; mask < k_warp; mask *= 2)
+                row_sum[r] += __shfl_xor_sync(~0u, row_sum[r], mask);
+            const int row = lane % 4 * 2 + r;
+#pragma unroll
+            for (int i = 0; i < k_slices; ++i) {
+                to[row * Smem::result_row + i * 16 + lane / 4] = o[i][r];
+                to[row * Smem::result_row + i * 16 + lane / 4 + 8] = o[i][2 + r];
+            }
+            if (lane < 4) {
+                to[Smem::result_state + row] = row_max[r];
+                to[Smem::result_state + k_few_rows + row] = row_sum[r];
+            }
+        }
+    }
+};
+
+// Adds up the warps' results and writes the rows: four dims of one row per thread and turn.
+template <class T, int dim, int warps>
+__device__ __forceinline__ void write_few(const KernelParams& p, const Item& item, int kv_head,
+                                          const char* group_smem, int thread) {
+    using Smem = FewSmem<dim>;
+    const int quads = item.num_tokens * p.group * (dim / 4);
+    for (int i = thread; i < quads; i += warps * k_warp) {
+        const int r = i / (dim / 4), quad = i % (dim / 4);
+        const Row row = row_of(p, item, kv_head, r);
+        const bool direct = item.partial < 0;
+        const float sink = direct && p.call.sink_logits ? p.call.sink_logits[row.head] * k_log2e
+                                                        : k_no_max;
+        float max = sink, sum = 0;
+#pragma unroll
+        for (int w = 0; w < warps; ++w)
+            max = fmaxf(max, reinterpret_cast<const float*>(
+                                 group_smem + w * Smem::bytes)[Smem::result_state + r]);
+        float4 acc = {0, 0, 0, 0};
+#pragma unroll
+        for (int w = 0; w < warps; ++w) {
+            const float* from = reinterpret_cast<const float*>(group_smem + w * Smem::bytes);
+            const float weight = ptx::exp2_approx(from[Smem::result_state + r] - max);
+            const float4 part =
+                *reinterpret_cast<const float4*>(from + r * Smem::result_row + quad * 4);
+            sum += weight * from[Smem::result_state + k_few_rows + r];
+            acc.x += weight * part.x;
+            acc.y += weight * part.y;
+            acc.z += weight * part.z;
+            acc.w += weight * part.w;
+        }
+        if (direct && p.call.sink_logits)
+            sum += ptx::exp2_approx(sink - max);
+        const RowResult result = finish_row(max, sum);
+        store_row_quad<T>(p.call, item, row, p.by_group.divide(r), quad, acc, result);
+    }
+}
+
+// One item on one KV head by `warps` warps that share named barrier `barrier_id`.
+template <class T, int dim, int warps, class OnLastCopy>
+__device__ __forceinline__ void attend_few(const KernelParams& p, const Item& item, int kv_head,
+                                           char* group_smem, int barrier_id,
+                                           OnLastCopy on_last_copy) {
+    const int thread = threadIdx.x % (warps * k_warp);
+    FewRows<T, dim, warps> rows(p, item, kv_head, group_smem, thread / k_warp);
+    rows.run(on_last_copy);
+    rows.leave_result();
+    ptx::barrier(barrier_id, warps * k_warp);
+    write_few<T, dim, warps>(p, item, kv_head, group_smem, thread);
+}
+
+}  // namespace relayattn::cuda

@@ -1,0 +1,43 @@
+#include "impl/cuda/sm90/attend.h"
+
+#include "impl/cuda/sm90/launch.h"
+#include "impl/cuda/sm90/tensor_map.h"
+#include "impl/cuda/sm80/legality.h"
+
+namespace relayattn::cuda::sm90 {
+
+bool supports(const AttendParams& params) {
+    return is_legal(params) && params.num_q_heads / params.num_kv_heads <= k_tile_rows &&
+           tensor_map_encoder() != nullptr;
+}
+
+void launch(const AttendParams& params, const LaunchBounds& bounds, cudaStream_t stream) {
+    if (params.kv_dtype == Dtype::bf16)
+        launch_typed<__nv_bfloat16>(params, bounds, stream);
+    else
+        launch_typed<__half>(params, bounds, stream);
+}
+
+// Rates as small experiments on an H200 gave them, per SM where they depend on the SMs at work.
+DeviceFigures figures(const Layer& layer, int num_sms) {
+    constexpr double few_flops_per_ns_sm = 700;    // mma.sync, 8 rows in N, half of them used
+    constexpr double many_flops_per_ns_sm = 4360;  // 576 TFLOP/s on 132 SMs
+    constexpr double read_bytes_per_ns_sm = 35.4;  // 4.67 TB/s on 132 SMs
+    DeviceFigures f;
+    f.num_workers = num_sms;
+    f.few_rows = 8;
+    f.tile_rows = k_tile_rows;
+    f.chunk_granule = 64;
+    f.min_chunk = 128;
+    f.invariant_chunk = 1024;
+    f.read_bytes_per_ns = read_bytes_per_ns_sm * num_sms;
+    f.few_flops_per_ns = few_flops_per_ns_sm * num_sms;
+    f.many_flops_per_ns = many_flops_per_ns_sm * num_sms;
+    f.item_ns = 2500;    // start, first loads and end of an item on one SM
+    f.partial_ns = 0.2;  // 3 partials of 4096 rows cost about 5 us on the whole chip
+    f.launch_ns = 1500;  // a second kernel under programmatic dependent launch, and its first loads
+    (void)layer;
+    return f;
+}
+
+}  // namespace relayattn::cuda::sm90

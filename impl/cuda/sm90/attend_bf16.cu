@@ -1,0 +1,7 @@
+#include "impl/cuda/sm90/launch.cuh"
+
+namespace relayattn::cuda::sm90 {
+
+template void launch_typed<__nv_bfloat16>(const AttendParams&, const LaunchBounds&, cudaStream_t);
+
+}  // namespace relayattn::cuda::sm90

@@ -1,0 +1,222 @@
+// Items with many rows per KV head, for sm_90a: warpgroup products fed by the copy engine's ring.
+//
+// A warpgroup holds 64 rows: Q in shared memory, scores, weights and output in registers. While the
+// softmax of one step runs, the tensor cores work on the scores of the next and on the output of the
+// last (FlashAttention-3's overlap within a warpgroup):
+//   S0 = Q K0^T, P0 = softmax
+//   for j: S' = Q K(j+1)^T | O += Pj Vj | softmax of S' while O runs
+#pragma once
+
+#include "impl/cuda/sm80/tile_output.cuh"
+#include "impl/cuda/sm90/load.cuh"
+#include "impl/cuda/sm90/wgmma.cuh"
+
+namespace relayattn::cuda::sm90 {
+
+// Named barriers: 0 is __syncthreads', few-row groups take 1 to groups.
+constexpr int k_all_consumers_barrier = 8;
+constexpr int k_one_consumer_barrier = 9;  // and the next, one for each warpgroup
+constexpr int k_roles_barrier = k_one_consumer_barrier + k_consumers;
+
+template <class T, int head_dim>
+struct Consumer {
+    using Tile = ManyTile<head_dim>;
+    static constexpr int outputs = Tile::dim / 2;
+
+    const KernelParams& p;
+    Smem<head_dim>& smem;
+    const int group;   // warpgroup among the consumers
+    const int thread;  // in it
+    RingPlace<Tile::stages> place;
+    int groups;  // at work on this item
+
+    TileSoftmax<Tile::step> softmax;
+    uint32_t weights[Tile::step / 4];
+    float o[outputs];
+
+    __device__ __forceinline__ Consumer(const KernelParams& params, Smem<head_dim>& shared)
+        : p(params),
+          smem(shared),
+          group(threadIdx.x / k_group_threads - 1),
+          thread(threadIdx.x % k_group_threads) {}
+
+    // The item's row that this thread's accumulators begin with.
+    __device__ __forceinline__ int tile_row() const {
+        return group * k_group_rows + thread / k_warp * 16 + thread % k_warp / 4;
+    }
+
+    // By asynchronous copies, so that all are under way at once.
+    __device__ __forceinline__ void load_q(const Item& item, int kv_head) {
+        constexpr int row_chunks = Tile::dim / 8;
+        constexpr int copies = k_group_rows * row_chunks / k_group_threads;
+        Row from[copies];
+#pragma unroll
+        for (int i = 0; i < copies; ++i)
+            from[i] = row_of(p, item, kv_head, group * k_group_rows + q_row(i));
+        // All four warps are done with the Q of the last item.
+        ptx::barrier(k_one_consumer_barrier + group, k_group_threads);
+        const uint32_t to = ptx::shared_address(smem.many.q[group]);
+        const int chunk = thread % row_chunks;
+#pragma unroll
+        for (int i = 0; i < copies; ++i) {
+            const int row = q_row(i);
+            const bool valid = from[i].token >= 0 && chunk * 8 < head_dim;
+            const T* q = static_cast<const T*>(p.call.q.data) +
+                         from[i].token * p.call.q.token_stride +
+                         from[i].head * p.call.q.head_stride + chunk * 8;
+            ptx::copy_async_16_or_zeros(to + chunk / 8 * Tile::q_block_bytes + row * k_swizzle_row +
+                                            ((chunk % 8) ^ (row % 8)) * 16,
+                                        q, valid);
+        }
+        ptx::copy_async_commit();
+    }
+
+    __device__ __forceinline__ int q_row(int copy) const {
+        constexpr int row_chunks = Tile::dim / 8;
+        return thread / row_chunks + copy * (k_group_threads / row_chunks);
+    }
+
+    __device__ __forceinline__ void wait_q() const {
+        ptx::copy_async_wait<0>();
+        ptx::fence_async_proxy_shared();
+        ptx::barrier(k_one_consumer_barrier + group, k_group_threads);
+    }
+
+    __device__ __forceinline__ void begin(const Item& item, int kv_head) {
+        load_q(item, kv_head);
+        softmax.begin(p, item, kv_head, tile_row());
+#pragma unroll
+        for (int i = 0; i < outputs; ++i)
+            o[i] = 0;
+        wait_q();
+    }
+
+    __device__ __forceinline__ Step step_at(int stage) const {
+        const int4 x = smem.steps[stage];
+        return {x.x, x.y, x.z};
+    }
+
+    // Every warp of both warpgroups gives a stage back.
+    __device__ __forceinline__ void release(int stage) {
+        if (thread % k_warp == 0)
+            ptx::arrive(&smem.empty[stage], 1);
+    }
+
+    __device__ __forceinline__ void issue_scores(int stage) {
+        const uint64_t q = ptx::swizzled_128(ptx::opaque(ptx::shared_address(smem.many.q[group])), 0);
+        const uint64_t k = ptx::swizzled_128(ptx::opaque(ptx::shared_address(smem.many.stages[stage])), 0);
+        constexpr int slices = Tile::dim / 16, block_slices = k_box_columns / 16;
+#pragma unroll
+        for (int i = 0; i < slices; ++i) {
+            const int in_block = i % block_slices * 32, block = i / block_slices;
+            ptx::scores_product<T, Tile::step>(softmax.s, q + ((block * Tile::q_block_bytes + in_block) >> 4),
+                                               k + ((block * Tile::block_bytes + in_block) >> 4),
+                                               i > 0);
+        }
+    }
+
+    __device__ __forceinline__ void issue_output(int stage) {
+        const uint64_t v = ptx::swizzled_128(ptx::opaque(ptx::shared_address(smem.many.stages[stage])),
+                                             Tile::block_bytes);
+#pragma unroll
+        for (int i = 0; i < Tile::step / 16; ++i)
+            ptx::output_product<T, Tile::dim>(o, weights + i * 4,
+                                              v + ((i * 16 * k_swizzle_row) >> 4));
+    }
+
+    // Slots that hold no token of the item may hold anything: their V becomes zero.
+    __device__ __forceinline__ void clear_outside(int stage, const Step& step) {
+        constexpr int row_chunks = Tile::block_bytes / 16 / Tile::step;
+        char* v = smem.many.stages[stage];
+        const int threads = groups * k_group_threads;
+        for (int i = group * k_group_threads + thread; i < Tile::stage_bytes / 16; i += threads) {
+            const int slot = i / row_chunks % Tile::step;
+            if (slot < step.begin || slot >= step.end)
+                reinterpret_cast<int4*>(v)[i] = int4{0, 0, 0, 0};
+        }
+        ptx::fence_async_proxy_shared();
+        ptx::barrier(groups == 1 ? k_one_consumer_barrier + group : k_all_consumers_barrier, threads);
+    }
+
+    __device__ __forceinline__ void shrink_output() {
+#pragma unroll
+        for (int i = 0; i < outputs; ++i)
+            o[i] *= softmax.shrink[i / 2 % 2];
+    }
+
+    // Waits for the ring's next stage and steps past it.
+    __device__ __forceinline__ int next_stage() {
+        const int stage = place.stage;
+        ptx::wait(&smem.full[stage], place.parity);
+        place.advance();
+        return stage;
+    }
+
+    __device__ __forceinline__ void start_scores(int stage) {
+        ptx::pin(softmax.s);
+        ptx::product_fence();
+        issue_scores(stage);
+        ptx::product_commit();
+    }
+
+    __device__ __forceinline__ void start_output(int stage, const Step& step) {
+        if (step.end - step.begin < Tile::step)
+            clear_outside(stage, step);
+        ptx::pin(o);
+        ptx::product_fence();
+        issue_output(stage);
+        ptx::product_commit();
+    }
+
+    // The ring holds K0, V0, K1, V1, ...; V of a step is used after K of the next.
+    __device__ __forceinline__ void attend(const Item& item, int kv_head, int steps) {
+        int k_stage = next_stage();
+        Step step = step_at(k_stage);
+        start_scores(k_stage);
+        ptx::product_wait<0>();
+        ptx::pin(softmax.s);
+        release(k_stage);
+        softmax.update(p, item, kv_head, tile_row(), step);
+        softmax.template pack<T>(weights);
+        for (int i = 1; i < steps; ++i) {
+            const int v_stage = next_stage();
+            k_stage = next_stage();
+            const Step next = step_at(k_stage);
+            start_scores(k_stage);
+            start_output(v_stage, step);
+            ptx::product_wait<1>();
+            ptx::pin(softmax.s);
+            release(k_stage);
+            softmax.update(p, item, kv_head, tile_row(), next);
+            ptx::product_wait<0>();
+            ptx::pin(o);
+            release(v_stage);
+            if (softmax.shrinks)
+                shrink_output();
+            softmax.template pack<T>(weights);
+            step = next;
+        }
+        const int v_stage = next_stage();
+        start_output(v_stage, step);
+        ptx::product_wait<0>();
+        ptx::pin(o);
+        release(v_stage);
+    }
+
+    __device__ __forceinline__ void run(const Item& item, int kv_head) {
+        const int steps = count_steps<Tile::step>(p.call, item);
+        groups = item.num_tokens * p.group > k_group_rows ? k_consumers : 1;
+        if (group >= groups) {
+            // Kept in step with the ring: a waiter that is a turn ahead would take an old stage for
+            // its own.
+            for (int i = 0; i < 2 * steps; ++i)
+                release(next_stage());
+            return;
+        }
+        begin(item, kv_head);
+        attend(item, kv_head, steps);
+        store_tile<T, head_dim>(p, item, kv_head, tile_row(), softmax, o);
+    }
+};
+
+}  // namespace relayattn::cuda::sm90

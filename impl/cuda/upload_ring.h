@@ -1,0 +1,68 @@
+// Pinned staging memory for host-to-device copies: a few slots used in turn, so that a caller waits
+// only when more than that many uploads are in flight.
+#pragma once
+
+#include <array>
+#include <mutex>
+
+#include "impl/cuda/memory.h"
+
+namespace relayattn::cuda {
+
+inline constexpr int k_uploads_in_flight = 4;
+
+// One user at a time.
+class StagingRing {
+  public:
+    static Result<StagingRing> make(const SharedGpu& gpu, int64_t bytes);
+    // The next slot's memory, once its last upload is done.
+    Result<char*> next();
+    // Call after the copies out of the slot that next() gave were given to `stream`.
+    Result<void> sent(cudaStream_t stream);
+
+  private:
+    struct Slot {
+        PinnedBlock memory;
+        Event event;
+        bool in_flight = false;
+    };
+    std::array<Slot, k_uploads_in_flight> slots_;
+    int at_ = 0;
+};
+
+// Arrays that a kernel of any queue reads once. Shared by all threads of a backend.
+class UploadRing {
+  public:
+    explicit UploadRing(SharedGpu gpu) : gpu_(std::move(gpu)) {}
+
+    // Copies `bytes` of `data` to the device on `stream`, and calls use(device copy) to enqueue the
+    // work there that reads it. Returns what `use` returns.
+    template <class Use>
+    Result<void> with(const void* data, int64_t bytes, cudaStream_t stream, const Use& use) {
+        const std::lock_guard lock(mutex_);
+        Result<char*> copy = upload(data, bytes, stream);
+        if (!copy)
+            return copy.error();
+        const Result<void> used = use(static_cast<const char*>(*copy));
+        const Result<void> marked = mark(stream);
+        return used ? marked : used;
+    }
+
+  private:
+    struct Slot {
+        PinnedBlock host;
+        DeviceBlock device;
+        Event event;
+        bool in_flight = false;
+    };
+    Result<char*> upload(const void* data, int64_t bytes, cudaStream_t stream);
+    Result<void> mark(cudaStream_t stream);
+    Result<void> grow(Slot& slot, int64_t bytes);
+
+    SharedGpu gpu_;
+    std::mutex mutex_;
+    std::array<Slot, k_uploads_in_flight> slots_;
+    int at_ = 0;
+};
+
+}  // namespace relayattn::cuda
