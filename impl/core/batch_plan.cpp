@@ -37,9 +37,18 @@ PlanShape shape_for(const Cache& cache, const BatchOptions& options, size_t grou
     return shape;
 }
 
+// One plan serves all layers of a group, whichever kernels each of them takes: its items must fit
+// the most particular.
 DeviceFigures figures_of(const Cache& cache, size_t group) {
     const Model& model = cache.model();
-    return cache.backend().figures(model.layer(model.groups()[group].layers.front()));
+    const std::vector<int64_t>& layers = model.groups()[group].layers;
+    DeviceFigures figures = cache.backend().figures(model.layer(layers.front()));
+    for (const int64_t layer : layers) {
+        const DeviceFigures other = cache.backend().figures(model.layer(layer));
+        figures.few_rows = std::min(figures.few_rows, other.few_rows);
+        figures.tile_rows = std::min(figures.tile_rows, other.tile_rows);
+    }
+    return figures;
 }
 
 // Grows `bound` to hold `needed` with room to spare; says whether it had to.
