@@ -58,8 +58,10 @@ StepOptions draw_step(Random& random) {
     o.tree = random.chance(20);
     o.sinks = random.chance(25);
     o.alibi = random.chance(25);
+    // Head 0's results are as good as 0 then: others have to be there to be compared.
+    o.first_sink = random.pick({0.0f, -200.0f, o.num_q_heads > 1 ? 200.0f : 0.0f});
     o.lse = random.chance(80);
-    o.softcap = random.pick({0.0f, 0.0f, 0.0f, 30.0f, 1.5f});
+    o.softcap = random.pick({0.0f, 0.0f, 0.0f, 300.0f, 30.0f, 1.5f});
     o.scale = 1 / std::sqrt(static_cast<float>(o.kv.head_dim_k));
     return o;
 }

@@ -87,6 +87,9 @@ TEST_CASE("merged states match float64 in every dtype, empty parts included") {
                 empty_row(s, s.a, s.a_lse, 0, -INFINITY);
                 empty_row(s, s.b, s.b_lse, rows - 1, INFINITY);
             }
+            if (round % 4 == 0 && rows > 2) {
+                empty_row(s, s.a, s.a_lse, 1, INFINITY);
+            }
             if (round % 8 == 0) {
                 empty_row(s, s.b, s.b_lse, 0, -INFINITY);
             }
@@ -125,6 +128,51 @@ TEST_CASE("merged states match float64 in every dtype, empty parts included") {
             const double limit = 1e-6 + 1.1 * half_ulp(static_cast<int32_t>(out_dtype));
             CHECK(relative_error(got, want) < limit);
             CHECK(largest_error(lse, want_lse) < 1e-5);
+        }
+    }
+}
+
+TEST_CASE("results are rounded to nearest even, and what is not finite stays so") {
+    std::vector<float> values{0.0f,         -0.0f,     INFINITY,  -INFINITY, NAN,        65519.9f,
+                              65520.0f,     -70000.0f, 0x1p-24f,  0x1p-25f,  0x1.8p-24f, 0x1.8p-25f,
+                              0x1.ffcp-15f, 3.4e38f,   0x1p-130f, -NAN};
+    Random random(3);
+    for (int i = 0; i < 1000; ++i) {  // ties of both types, and their neighbours
+        const float exact = rounded(random.normal(), static_cast<int32_t>(Dtype::bf16));
+        for (const float tie : {exact * (1 + 0x1p-8f), exact * (1 + 0x1p-11f)}) {
+            values.insert(values.end(),
+                          {tie, std::nextafter(tie, 9.0f), std::nextafter(tie, -9.0f)});
+        }
+    }
+    const auto count = static_cast<int64_t>(values.size());
+    const float whole[1] = {0}, empty[1] = {-INFINITY};
+    for (const char* isa : {"scalar", "avx2", "avx512"}) {
+        const auto backend = backend_on(isa, 1);
+        for (const Dtype dtype : {Dtype::f16, Dtype::bf16}) {
+            if (backend == nullptr) {
+                continue;
+            }
+            std::vector<uint16_t> out(values.size()), want(values.size());
+            MergeCall call;
+            call.num_tokens = call.num_heads = 1;
+            call.head_dim = count;
+            call.out_dtype = dtype;
+            call.a = call.b = {values.data(), 4 * count, 4 * count};
+            call.out = {out.data(), 2 * count, 2 * count};
+            call.a_lse = whole;
+            call.b_lse = empty;
+            REQUIRE(static_cast<bool>(backend->merge(call, nullptr)));
+            encode(values.data(), count, static_cast<int32_t>(dtype), want.data());
+            for (size_t i = 0; i < values.size(); ++i) {
+                CAPTURE(values[i]);
+                if (std::isnan(values[i])) {
+                    float back = 0;
+                    decode(&out[i], 1, static_cast<int32_t>(dtype), &back);
+                    CHECK(std::isnan(back));
+                } else {
+                    CHECK(out[i] == want[i]);
+                }
+            }
         }
     }
 }

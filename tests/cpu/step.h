@@ -7,6 +7,7 @@
 #include <memory>
 #include <vector>
 
+#include "cpu/tensor.h"
 #include "impl/backend.h"
 #include "support/random.h"
 
@@ -33,6 +34,7 @@ struct StepOptions {
     bool sinks = false, alibi = false, lse = true;
     float softcap = 0;
     float scale = 0.125f;
+    float first_sink = 0;  // of query head 0, instead of a random one
 };
 
 struct StepResult {
@@ -44,8 +46,9 @@ class Step {
   public:
     Step(const StepOptions& options, uint64_t seed);
 
-    // Writes the pages through the backend, sets and attends once; the new tokens' K and V go in
-    // with the attend. `workers` > 0: by attend_worker, on so many threads, k and v written before.
+    // Writes the pages through the backend, sets once and attends twice; the new tokens' K and V go
+    // in with the attend. `workers` > 0: by attend_worker, on so many threads, k and v written
+    // before.
     StepResult run(Backend& backend, int64_t workers = 0) const;
 
     // The same in float64: out, lse.
@@ -77,6 +80,8 @@ class Step {
     bool sees(int64_t token, int64_t position) const;
     double score(int64_t token, int64_t head, int64_t key_row, int64_t position) const;
     void exact_row(int64_t token, int64_t head, double* out, double& lse) const;
+    void write_pages(Backend& backend, const LayerStore& store, bool with_new, Tensor& new_k,
+                     Tensor& new_v) const;
     Layer layer() const;
     PlanShape shape() const;
 
@@ -94,6 +99,7 @@ class Step {
 
 // ||got - want|| / ||want||, and infinity when infinities or NaN differ.
 double relative_error(const std::vector<float>& got, const std::vector<double>& want);
+// Largest difference, relative to values beyond 1.
 double largest_error(const std::vector<float>& got, const std::vector<double>& want);
 
 // A backend on `isa` ("scalar", ...) with so many threads; null when the machine lacks it.
