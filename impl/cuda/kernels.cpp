@@ -9,6 +9,7 @@
 #include "impl/cuda/finish.h"
 #include "impl/cuda/general/attend.h"
 #include "impl/cuda/pages.h"
+#include "impl/cuda/sm80/attend.h"
 #include "impl/cuda/sm90/attend.h"
 
 namespace relayattn::cuda {
@@ -18,8 +19,9 @@ constexpr int k_any_sm = 1 << 30;
 
 // Fastest first; the last serves everything.
 constexpr KernelFamily k_families[] = {
-    {"sm90", 90, 90, sm90::supports, sm90::launch, sm90::figures, 3},
-    {"general", 75, k_any_sm, general::supports, general::launch, general::figures, 3},
+    {"sm90", 90, 90, false, 2, sm90::supports, sm90::launch, sm90::figures},
+    {"sm80", 80, k_any_sm, false, 2, sm80::supports, sm80::launch, sm80::figures},
+    {"general", 75, k_any_sm, true, 3, general::supports, general::launch, general::figures},
 };
 
 const KernelFamily& k_general = *(std::end(k_families) - 1);
@@ -62,6 +64,10 @@ const KernelFamily& Kernels::of(const AttendParams& params) const {
         if (allowed && sm_ >= family.min_sm && sm_ <= family.max_sm && family.supports(params))
             return family;
     }
+    return k_general;
+}
+
+const KernelFamily& Kernels::general() {
     return k_general;
 }
 

@@ -12,10 +12,11 @@ namespace relayattn::cuda {
 struct KernelFamily {
     const char* name;
     int min_sm, max_sm;
+    bool takes_any_rows;  // else items keep to few_rows and tile_rows of the figures
+    int num_launches;     // most of one attend
     bool (*supports)(const AttendParams&);
     void (*launch)(const AttendParams&, const LaunchBounds&, cudaStream_t);
     DeviceFigures (*figures)(const Layer&, int num_sms);
-    int num_launches;  // most of one attend
 };
 
 // The families that one context uses: all that its GPU runs, or, where RELAYATTN_CUDA_KERNELS names
@@ -29,6 +30,9 @@ class Kernels {
     // of a captured graph.
     const KernelFamily& of(const AttendParams& params) const;
     const KernelFamily& of(const Layer& layer) const;
+
+    // The family that serves everything, and each row as if it were alone.
+    static const KernelFamily& general();
 
   private:
     int sm_ = 0;

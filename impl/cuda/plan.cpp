@@ -43,6 +43,15 @@ Result<void> check_buffer(const char* name, const void* data) {
     return {};
 }
 
+ItemTokens most_item_tokens(const WorkList& work) {
+    ItemTokens most;
+    for (size_t i = 0; i < work.items.size(); ++i) {
+        int64_t& part = i < static_cast<size_t>(work.num_many) ? most.many : most.few;
+        part = std::max<int64_t>(part, work.items[i].num_tokens);
+    }
+    return most;
+}
+
 Strided strided(const View& view, Dtype dtype) {
     const int64_t size = size_of(dtype);
     return {view.data, view.token_stride / size, view.head_stride / size};
@@ -129,6 +138,7 @@ Result<void> CudaPlan::set(const WorkList& work, void* queue) {
     if (!sent || !marked)
         return sent ? marked : sent;
     counts_ = counts_of(work);
+    item_tokens_ = most_item_tokens(work);
     tree_mask_ = work.tree_mask;
     tree_stride_ = work.tree_stride;
     return {};
@@ -191,6 +201,19 @@ LaunchBounds CudaPlan::bounds() const {
     return bounds;
 }
 
+// Kernels trust the work list to keep to the figures that it was planned with.
+Result<void> CudaPlan::check_rows(const KernelFamily& family, const Layer& layer) const {
+    if (family.takes_any_rows)
+        return {};
+    const DeviceFigures figures = family.figures(layer, gpu_->num_sms());
+    const int64_t few = item_tokens_.few * layer.group_size();
+    const int64_t many = item_tokens_.many * layer.group_size();
+    if (few > figures.few_rows || many > figures.tile_rows)
+        return error(Code::internal, "the plan has items of ", few, " and ", many, " rows; the ",
+                     family.name, " kernels take ", figures.few_rows, " and ", figures.tile_rows);
+    return {};
+}
+
 Result<void> CudaPlan::attend(const AttendCall& call, void* queue) {
     const Layer& layer = *call.layer;
     if (!(layer.kv == shape_.geometry) || layer.num_q_heads > shape_.max_q_heads)
@@ -208,7 +231,11 @@ Result<void> CudaPlan::attend(const AttendCall& call, void* queue) {
         num_launches_ = 1;
         return check_launch("append");
     }
-    const KernelFamily& family = kernels_.of(params);
+    // The fast kernels let a row's sums depend on the rows beside it in a tile.
+    const KernelFamily& family = shape_.batch_invariant ? Kernels::general() : kernels_.of(params);
+    const Result<void> rows = check_rows(family, layer);
+    if (!rows)
+        return rows;
     family.launch(params, bounds(), stream_of(queue));
     num_launches_ = family.num_launches;
     return check_launch("attend");

@@ -13,6 +13,11 @@ namespace relayattn::cuda {
 
 PlanMemory memory_of(const PlanShape& shape);
 
+// Most query tokens that an item has, in each part of a work list.
+struct ItemTokens {
+    int64_t few = 0, many = 0;
+};
+
 class CudaPlan final : public DevicePlan {
   public:
     static Result<std::unique_ptr<DevicePlan>> make(const SharedGpu& gpu, const Kernels& kernels,
@@ -30,6 +35,7 @@ class CudaPlan final : public DevicePlan {
     Result<void> allocate(const PlanBuffers& buffers);
     AttendParams params_of(const AttendCall& call) const;
     LaunchBounds bounds() const;
+    Result<void> check_rows(const KernelFamily& family, const Layer& layer) const;
 
     SharedGpu gpu_;
     Kernels kernels_;
@@ -40,6 +46,7 @@ class CudaPlan final : public DevicePlan {
     char* metadata_ = nullptr;
     StagingRing staging_;
     WorkCounts counts_{};
+    ItemTokens item_tokens_;
     const uint8_t* tree_mask_ = nullptr;
     int64_t tree_stride_ = 0;
     int64_t num_launches_ = 0;

@@ -9,11 +9,11 @@
 
 namespace relayattn::test {
 
-// A new CUDA backend. `kernels` names a kernel family (see RELAYATTN_CUDA_KERNELS); null = all.
-std::unique_ptr<Backend> make_gpu(const char* kernels = nullptr);
+// A new CUDA backend. RELAYATTN_CUDA_KERNELS holds it to one kernel family.
+std::unique_ptr<Backend> make_gpu();
 
-// Those that may differ on this GPU.
-inline constexpr const char* kernel_names[] = {nullptr, "general"};
+// Whether it is held to the general path, which computes in float32 alone.
+bool is_general();
 
 template <class T>
 T value_of(Result<T> result) {

@@ -10,14 +10,13 @@
 
 namespace relayattn::test {
 
-std::unique_ptr<Backend> make_gpu(const char* kernels) {
-    const char* variable = "RELAYATTN_CUDA_KERNELS";
-    if (kernels != nullptr)
-        setenv(variable, kernels, 1);
-    auto backend = create_cuda_backend(0);
-    if (kernels != nullptr)
-        unsetenv(variable);
-    return value_of(std::move(backend));
+std::unique_ptr<Backend> make_gpu() {
+    return value_of(create_cuda_backend(0));
+}
+
+bool is_general() {
+    const char* kernels = std::getenv("RELAYATTN_CUDA_KERNELS");
+    return kernels != nullptr && std::string(kernels) == "general";
 }
 
 }  // namespace relayattn::test

@@ -13,11 +13,12 @@
 namespace relayattn::test {
 namespace {
 
-ProblemOptions plain_options(int64_t num_sequences) {
+ProblemOptions plain_options(Backend& backend, int64_t num_sequences) {
     ProblemOptions options;
     options.layer = layer_of(8, 2, 128, 128, Dtype::bf16, Dtype::bf16, Dtype::bf16);
     options.num_sequences = num_sequences;
     options.max_q_len = 1;
+    options.set_limits(backend);
     return options;
 }
 
@@ -26,7 +27,7 @@ ProblemOptions plain_options(int64_t num_sequences) {
 TEST_CASE("a plan works in memory that the caller gives") {
     const auto backend = make_gpu();
     Random random(41);
-    const std::vector<Problem> problems = {make_problem(plain_options(8), random)};
+    const std::vector<Problem> problems = {make_problem(plain_options(*backend, 8), random)};
     const PlanShape shape = shape_for(problems, false);
     const PlanMemory memory = backend->plan_memory(shape);
     CHECK(memory.scratch > 0);
@@ -38,15 +39,14 @@ TEST_CASE("a plan works in memory that the caller gives") {
     WorkList work = problems[0].work;
     must(plan->set(work, nullptr));
     must(plan->attend(rig.call(), nullptr));
-    check_output(problems[0], rig.output(), expected_of(problems[0]),
-                 precision_of(problems[0].options, false));
+    check_output(problems[0], rig.output());
 }
 
 TEST_CASE("a plan refuses misaligned memory and a step that does not fit, and goes on") {
     const auto backend = make_gpu();
     Random random(42);
-    const std::vector<Problem> small = {make_problem(plain_options(3), random)};
-    const Problem large = make_problem(plain_options(30), random);
+    const std::vector<Problem> small = {make_problem(plain_options(*backend, 3), random)};
+    const Problem large = make_problem(plain_options(*backend, 30), random);
     const PlanShape shape = shape_for(small, false);
     Buffer scratch(gpu_memory(), backend->plan_memory(shape).scratch + 16);
     const auto refused = backend->create_plan(shape, {scratch.data() + 4, nullptr}, 1);
@@ -59,14 +59,13 @@ TEST_CASE("a plan refuses misaligned memory and a step that does not fit, and go
     REQUIRE(!too_large);
     CHECK(too_large.error().code == Code::argument);
     must(rig.attend());
-    check_output(small[0], rig.output(), expected_of(small[0]),
-                 precision_of(small[0].options, false));
+    check_output(small[0], rig.output());
 }
 
 TEST_CASE("what has no GPU kernel is refused") {
     const auto backend = make_gpu();
     Random random(43);
-    const std::vector<Problem> problems = {make_problem(plain_options(3), random)};
+    const std::vector<Problem> problems = {make_problem(plain_options(*backend, 3), random)};
     Rig rig(*backend, gpu_memory(), problems, false);
     rig.load(problems[0]);
     const Result<void> refused = rig.plan().attend_worker(rig.call(), 0, 0, 1);
@@ -81,9 +80,10 @@ TEST_CASE("the GPU's answer is the CPU's") {
     const auto cpu = value_of(create_cpu_backend({2}));
     Random random(44);
     for (int trial = 0; trial < 40; ++trial) {
-        ProblemOptions options = plain_options(random.integer(1, 12));
+        ProblemOptions options = plain_options(*gpu, random.integer(1, 12));
         const Dtype dtype = random.pick({Dtype::f32, Dtype::f16, Dtype::bf16});
         options.layer = layer_of(8, 2, 128, 128, dtype, dtype, dtype);
+        options.set_limits(*gpu);
         options.layer.uses_sinks = random.chance(30);
         options.max_q_len = random.integer(1, 5);
         options.max_prefix = 400;
@@ -101,7 +101,7 @@ TEST_CASE("the GPU's answer is the CPU's") {
                             {outputs[1].lse.begin(), outputs[1].lse.end()}};
         // Both are rounded to the output dtype: twice the distance of one from the truth.
         const Difference difference = compare_outputs(
-            outputs[0].out, cpus.out, static_cast<int32_t>(dtype), precision_of(options, false));
+            outputs[0].out, cpus.out, static_cast<int32_t>(dtype), precision_of(options));
         CHECK(difference.relative_l2 <= (dtype == Dtype::f32 ? 2e-6 : 6e-3));
         CHECK(compare_lse(outputs[0].lse, cpus.lse).text == "");
     }
@@ -115,12 +115,14 @@ TEST_CASE("many threads attend at once, in two contexts on one GPU") {
     for (int t = 0; t < num_threads; ++t)
         threads.emplace_back([&, t] {
             try {
+                Backend& backend = *backends[t % 2];
                 Random random(50 + static_cast<uint64_t>(t));
                 cudaStream_t stream = nullptr;
                 cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking);
                 {
-                    const std::vector<Problem> problems = {make_problem(plain_options(9), random)};
-                    Rig rig(*backends[t % 2], gpu_memory(), problems, t % 3 == 0, false, stream);
+                    const std::vector<Problem> problems = {
+                        make_problem(plain_options(backend, 9), random)};
+                    Rig rig(backend, gpu_memory(), problems, t % 3 == 0, false, stream);
                     const Expected want = expected_of(problems[0]);
                     for (int i = 0; i < 10; ++i) {
                         rig.load(problems[0]);
@@ -128,7 +130,7 @@ TEST_CASE("many threads attend at once, in two contexts on one GPU") {
                         const Output got = rig.output();
                         const Difference difference =
                             compare_outputs(got.out, want.out, static_cast<int32_t>(Dtype::bf16),
-                                            precision_of(problems[0].options, false));
+                                            precision_of(problems[0].options));
                         if (!difference.text.empty())
                             failures[static_cast<size_t>(t)] = difference.text;
                     }
@@ -180,7 +182,7 @@ TEST_CASE("a later queue waits for all work marked before") {
 TEST_CASE("setting a step of 256 sequences costs the host little") {
     const auto backend = make_gpu();
     Random random(45);
-    ProblemOptions options = plain_options(256);
+    ProblemOptions options = plain_options(*backend, 256);
     options.page_size = 64;
     options.max_prefix = 2000;
     options.max_item_tokens = 1000;

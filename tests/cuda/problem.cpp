@@ -248,16 +248,18 @@ class Maker {
         work.items.push_back(item);
     }
 
+    bool has_many_rows(const Item& item) const {
+        return item.num_tokens * options_.layer.group_size() > options_.few_rows;
+    }
+
     void order_items() {
-        const auto is_many = [group = options_.layer.group_size()](const Item& item) {
-            return item.num_tokens * group > max_few_rows;
-        };
         auto& items = problem_.work.items;
-        std::stable_sort(items.begin(), items.end(), [&](const Item& a, const Item& b) {
-            return is_many(a) != is_many(b) ? is_many(a) : a.num_kv_tokens > b.num_kv_tokens;
+        std::stable_sort(items.begin(), items.end(), [this](const Item& a, const Item& b) {
+            const bool a_many = has_many_rows(a), b_many = has_many_rows(b);
+            return a_many != b_many ? a_many : a.num_kv_tokens > b.num_kv_tokens;
         });
-        for (const Item& item : items)
-            problem_.work.num_many += is_many(item) ? 1 : 0;
+        problem_.work.num_many = static_cast<int32_t>(std::count_if(
+            items.begin(), items.end(), [this](const Item& item) { return has_many_rows(item); }));
     }
 
     void make_partials() {
@@ -361,6 +363,12 @@ class Maker {
 };
 
 }  // namespace
+
+void ProblemOptions::set_limits(const Backend& backend) {
+    const DeviceFigures figures = backend.figures(layer);
+    few_rows = figures.few_rows;
+    tile_rows = figures.tile_rows;
+}
 
 Layer layer_of(int64_t q_heads, int64_t kv_heads, int64_t dim_k, int64_t dim_v, Dtype q, Dtype kv,
                Dtype out) {

@@ -24,6 +24,12 @@ struct ProblemOptions {
     bool tree = false;
     bool odd_rows = false;  // non-causal rows, spans, rows whose new tokens are absent
     bool append = true;
+
+    // What the device's figures promise to its kernels: items with more rows per KV head than
+    // few_rows are in the many-row part, and none has more than tile_rows.
+    int64_t few_rows = 8;
+    int64_t tile_rows = 128;
+    void set_limits(const Backend& backend);
 };
 
 Layer layer_of(int64_t q_heads, int64_t kv_heads, int64_t dim_k, int64_t dim_v, Dtype q, Dtype kv,

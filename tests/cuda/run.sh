@@ -5,6 +5,7 @@
 #   --build DIR    build folder (default: build/cuda)
 #   --arch LIST    CUDA architectures, such as "80;90" (default: this machine's GPU)
 #   --scenarios N  random scenarios of the differential test (default: 300)
+#   --kernels LIST kernel families: all (as the library chooses), sm80, general (default: all three)
 #   --filter TEXT  only these test cases of the unit part (doctest's --test-case)
 #
 # Needs nvcc (in PATH, or CUDACXX), CMake, ninja and the doctest header; nothing from the network.
@@ -16,6 +17,7 @@ parts=build,unit,api,differential,memcheck,racecheck,synccheck
 build=build/cuda
 arch=
 scenarios=300
+families="all sm80 general"
 filter=
 while [ $# -gt 0 ]; do
     [ $# -gt 1 ] || { echo "$1 needs a value"; exit 2; }
@@ -24,6 +26,7 @@ while [ $# -gt 0 ]; do
         --build) build=$2 ;;
         --arch) arch=$2 ;;
         --scenarios) scenarios=$2 ;;
+        --kernels) families=${2//,/ } ;;
         --filter) filter=$2 ;;
         *) echo "unknown option $1"; exit 2 ;;
     esac
@@ -125,10 +128,17 @@ if wants build; then
 fi
 RELAYATTN_PLUGIN_PATH=$(find "$build" -name librelayattn-cuda.so -print -quit)
 export RELAYATTN_PLUGIN_PATH
-wants unit && part unit unit
-wants api && part api api
-wants differential && part differential differential
-wants memcheck && part memcheck sanitize memcheck --leak-check full
-wants racecheck && part racecheck sanitize racecheck
-wants synccheck && part synccheck sanitize synccheck
+# Each kernel family is judged alone: an error of one would be reported for those after it.
+for kernels in $families; do
+    export RELAYATTN_CUDA_KERNELS=${kernels#all}
+    wants unit && part "unit $kernels" unit
+    wants api && part "api $kernels" api
+    wants differential && part "differential $kernels" differential
+done
+for kernels in $families; do
+    export RELAYATTN_CUDA_KERNELS=${kernels#all}
+    wants memcheck && part "memcheck $kernels" sanitize memcheck --leak-check full
+    wants racecheck && part "racecheck $kernels" sanitize racecheck
+    wants synccheck && part "synccheck $kernels" sanitize synccheck
+done
 summary

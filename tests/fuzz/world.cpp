@@ -63,14 +63,15 @@ ra_layer_options World::draw_layer(int64_t index) {
     require(ra_layer_options_init(&o, sizeof o) == RA_OK, "layer options");
     o.num_kv_heads = 1 + reader_.below(2);
     o.num_q_heads = o.num_kv_heads * (1 + reader_.below(2));
-    o.head_dim_k = reader_.one_in(8) ? reader_.count(40) : 32 + 8 * reader_.below(2);
+    o.head_dim_k = reader_.one_in(32) ? reader_.count(40) : 32 + 8 * reader_.below(2);
     o.head_dim_v = 32 + 8 * reader_.below(2);
     o.q_dtype = 1 + static_cast<int32_t>(reader_.below(3));
     o.k_dtype = o.v_dtype = 1 + static_cast<int32_t>(reader_.below(3));
-    o.out_dtype = 1 + reader_.choice(3);
-    o.window_kind = reader_.choice(2);
+    o.out_dtype =
+        reader_.one_in(32) ? reader_.choice(9) : 1 + static_cast<int32_t>(reader_.below(3));
+    o.window_kind = reader_.one_in(2) ? reader_.choice(2) : RA_WINDOW_NONE;
     if (o.window_kind != RA_WINDOW_NONE) {
-        o.window = reader_.count(12);
+        o.window = reader_.one_in(32) ? reader_.count(12) : 1 + reader_.below(12);
         o.retain = reader_.one_in(3) ? reader_.count(20) : 0;
     }
     if (index > 0 && reader_.one_in(3))
@@ -84,7 +85,8 @@ void World::draw_model() {
     num_layers_ = 1 + reader_.below(3);
     require(ra_model_create(num_layers_, &model_) == RA_OK, "a model");
     for (int64_t index = 0; index < num_layers_; ++index) {
-        const auto layer = draw_layer(index);
+        auto& layer = layers_[static_cast<size_t>(index)];
+        layer = draw_layer(index);
         check(ra_model_set_layers(model_, index, 1, &layer));
     }
     for (int64_t index = 0; index < num_layers_; ++index) {
@@ -108,16 +110,20 @@ void World::draw_cache() {
 }
 
 void World::act() {
-    static constexpr Action actions[] = {
-        &World::create_prefix, &World::write_prefix,   &World::read_prefix,
-        &World::seal_prefix,   &World::split_prefix,   &World::freeze,
-        &World::attach,        &World::attach,         &World::fork,
-        &World::truncate,      &World::list_pages,     &World::release_sequence,
-        &World::create_batch,  &World::begin,          &World::begin,
-        &World::begin_dummy,   &World::attend,         &World::attend,
-        &World::attend_worker, &World::commit,         &World::commit,
-        &World::abort,         &World::query,          &World::release_batch,
-        &World::merge,         &World::release_prefix, &World::release_anything};
+    static constexpr Action actions[] = {&World::create_prefix,  &World::write_prefix,
+                                         &World::read_prefix,    &World::seal_prefix,
+                                         &World::split_prefix,   &World::freeze,
+                                         &World::attach,         &World::attach,
+                                         &World::fork,           &World::truncate,
+                                         &World::list_pages,     &World::release_sequence,
+                                         &World::create_batch,   &World::begin,
+                                         &World::step,           &World::step,
+                                         &World::begin_dummy,    &World::attend,
+                                         &World::attend,         &World::attend_worker,
+                                         &World::commit,         &World::commit,
+                                         &World::abort,          &World::query,
+                                         &World::release_batch,  &World::merge,
+                                         &World::release_prefix, &World::release_anything};
     constexpr auto count = static_cast<int64_t>(sizeof actions / sizeof *actions);
     (this->*actions[reader_.below(count)])();
     check_pages();
@@ -161,11 +167,11 @@ void* World::any_handle() {
 
 ra_view World::view(std::vector<char>& memory) {
     ra_view view{};
-    if (!reader_.one_in(20))
+    if (!reader_.one_in(64))
         view.data = memory.data();
-    if (reader_.one_in(4))
+    if (reader_.one_in(16))
         view.token_stride = 4 * (reader_.below(101) - 1);
-    if (reader_.one_in(4))
+    if (reader_.one_in(16))
         view.head_stride = 4 * (reader_.below(61) - 1);
     return view;
 }
@@ -179,15 +185,19 @@ ra_kv World::draw_kv() {
 void World::create_prefix() {
     ra_prefix& place = slot(prefixes_);
     ra_prefix_release(place);
+    place = nullptr;
     const ra_prefix parent = reader_.one_in(2) ? pick(prefixes_) : nullptr;
-    check(ra_prefix_create(cache_, parent, reader_.count(most_tokens), &place));
+    const ra_status status = ra_prefix_create(cache_, parent, reader_.count(most_tokens), &place);
+    check(status);
+    if (status == RA_OK && !reader_.one_in(4))
+        check(ra_prefix_seal(place, nullptr));
 }
 
 void World::write_prefix() {
     auto kv = draw_kv();
     kv.k = view(memory_.in);
     kv.v = view(memory_.in);
-    check(ra_prefix_write(pick(prefixes_), reader_.count(num_layers_), reader_.count(12), &kv,
+    check(ra_prefix_write(pick(prefixes_), reader_.count(num_layers_), reader_.count(6), &kv,
                           nullptr));
 }
 
@@ -195,7 +205,7 @@ void World::read_prefix() {
     auto kv = draw_kv();
     kv.k = view(memory_.out);
     kv.v = view(memory_.out);
-    check(ra_prefix_read(pick(prefixes_), reader_.count(num_layers_), reader_.count(12), &kv,
+    check(ra_prefix_read(pick(prefixes_), reader_.count(num_layers_), reader_.count(6), &kv,
                          nullptr));
 }
 
@@ -242,7 +252,7 @@ void World::fork() {
 }
 
 void World::truncate() {
-    check(ra_sequence_truncate(pick(sequences_), reader_.count(60)));
+    check(ra_sequence_truncate(pick(sequences_), reader_.count(20)));
 }
 
 void World::list_pages() {

@@ -51,6 +51,8 @@ class World {
     void release_sequence();
     void create_batch();
     void begin();
+    ra_status begin(ra_batch batch);
+    void step();
     void begin_dummy();
     void attend();
     void attend_worker();
@@ -65,10 +67,16 @@ class World {
     void check(ra_status status) const;
     void check_pages() const;
 
-    // A handle of the right kind, live or stale; sometimes one of any other kind.
+    // A handle of the right kind, live or stale, if there is one; sometimes one of any other kind.
     template <class Handle>
     Handle pick(std::array<Handle, slots>& handles) {
-        return reader_.one_in(40) ? static_cast<Handle>(any_handle()) : slot(handles);
+        if (reader_.one_in(40))
+            return static_cast<Handle>(any_handle());
+        const int64_t first = reader_.below(slots);
+        for (int64_t i = 0; i < slots; ++i)
+            if (const Handle handle = handles[static_cast<size_t>((first + i) % slots)])
+                return handle;
+        return nullptr;
     }
     void* any_handle();
     template <class Handle>
@@ -78,7 +86,7 @@ class World {
 
     ra_view view(std::vector<char>& memory);
     ra_kv draw_kv();
-    ra_attend_args draw_attend();
+    ra_attend_args draw_attend(int64_t layer);
 
     Reader& reader_;
     ra_context context_ = nullptr;
@@ -88,6 +96,7 @@ class World {
     std::array<ra_sequence, slots> sequences_{};
     std::array<ra_batch, slots> batches_{};
     int64_t num_layers_ = 1;
+    std::array<ra_layer_options, 3> layers_{};
     int64_t num_groups_ = 0;
     Memory& memory_;
 };

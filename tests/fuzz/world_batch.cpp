@@ -17,8 +17,10 @@ void World::create_batch() {
     ra_plan_options options;
     ra_plan_options_init(&options, sizeof options);
     options.mode = reader_.choice(2);
-    options.flags = reader_.choice(31);
-    if (reader_.one_in(4)) {
+    options.flags = reader_.one_in(16)
+                        ? reader_.choice(31)
+                        : static_cast<int32_t>(reader_.below(4)) * RA_PLAN_BATCH_INVARIANT;
+    if (reader_.one_in(8)) {
         options.max_rows = reader_.count(6);
         options.max_tokens = reader_.count(60);
         options.max_runs = reader_.count(20);
@@ -30,6 +32,10 @@ void World::create_batch() {
 }
 
 void World::begin() {
+    begin(pick(batches_));
+}
+
+ra_status World::begin(ra_batch batch) {
     std::array<ra_sequence, most_listed> sequences{};
     std::array<int64_t, most_listed> q_lens{}, flags{};
     std::array<int64_t, 6> spans{};
@@ -63,10 +69,26 @@ void World::begin() {
             number = reader_.count(6);
     }
     input.padded_tokens = reader_.one_in(8) ? reader_.count(4) : 0;
-    const ra_batch batch = pick(batches_);
     int64_t pages = 0;
     check(ra_batch_pages_needed(batch, &input, reader_.count(num_groups_), &pages));
-    check(ra_batch_begin(batch, &input, nullptr));
+    const ra_status status = ra_batch_begin(batch, &input, nullptr);
+    check(status);
+    return status;
+}
+
+// Calls in the order that makes sense.
+void World::step() {
+    const ra_batch batch = pick(batches_);
+    if (begin(batch) != RA_OK)
+        return;
+    for (int64_t layer = 0; layer < num_layers_; ++layer) {
+        const auto args = draw_attend(layer);
+        check(ra_batch_attend(batch, layer, &args, nullptr));
+    }
+    if (reader_.one_in(4))
+        check(ra_batch_abort(batch, nullptr));
+    else if (!reader_.one_in(4))
+        check(ra_batch_commit(batch, nullptr, 0, nullptr, 0, nullptr));
 }
 
 void World::begin_dummy() {
@@ -74,12 +96,17 @@ void World::begin_dummy() {
                                reader_.count(100), nullptr));
 }
 
-ra_attend_args World::draw_attend() {
+ra_attend_args World::draw_attend(int64_t layer) {
+    ra_layer_options known{};
+    if (layer >= 0 && layer < num_layers_)
+        known = layers_[static_cast<size_t>(layer)];
     ra_attend_args args{};
     args.struct_size = sizeof args;
-    args.q = view(memory_.in);
-    args.out = view(memory_.out);
-    if (!reader_.one_in(4)) {
+    if (!reader_.one_in(16)) {
+        args.q = view(memory_.in);
+        args.out = view(memory_.out);
+    }
+    if ((known.kv_layer < 0) != reader_.one_in(16)) {
         args.k = view(memory_.in);
         args.v = view(memory_.in);
     }
@@ -87,25 +114,28 @@ ra_attend_args World::draw_attend() {
         args.lse = memory_.lse.data();
     args.lse_token_stride = reader_.one_in(4) ? reader_.below(100) : 0;
     args.lse_head_stride = reader_.one_in(4) ? reader_.below(100) : 0;
-    args.sink_logits = reader_.one_in(3) ? memory_.floats.data() : nullptr;
-    args.alibi_slopes = reader_.one_in(3) ? memory_.floats.data() : nullptr;
+    if ((known.uses_sinks != 0) != reader_.one_in(32))
+        args.sink_logits = memory_.floats.data();
+    if ((known.uses_alibi != 0) != reader_.one_in(32))
+        args.alibi_slopes = memory_.floats.data();
     args.softmax_scale = static_cast<float>(reader_.below(3));
     args.logit_softcap = reader_.one_in(16) ? -1.0F : static_cast<float>(reader_.below(3));
     return args;
 }
 
 void World::attend() {
-    const auto args = draw_attend();
-    check(ra_batch_attend(pick(batches_), reader_.count(num_layers_), &args, nullptr));
+    const int64_t layer = reader_.count(num_layers_);
+    const auto args = draw_attend(layer);
+    check(ra_batch_attend(pick(batches_), layer, &args, nullptr));
 }
 
 void World::attend_worker() {
-    auto args = draw_attend();
+    const int64_t layer = reader_.count(num_layers_);
+    auto args = draw_attend(layer);
     if (!reader_.one_in(8))
         args.k = args.v = {};
     const int64_t workers = 1 + reader_.below(3);
-    check(ra_batch_attend_worker(pick(batches_), reader_.count(num_layers_), &args,
-                                 reader_.count(3), workers));
+    check(ra_batch_attend_worker(pick(batches_), layer, &args, reader_.count(2), workers));
 }
 
 void World::commit() {

@@ -66,7 +66,7 @@ double half_ulp(int32_t dtype) {
 }
 
 void encode(const float* values, int64_t count, int32_t dtype, void* out) {
-    if (dtype == RA_F32) {
+    if (dtype == RA_F32 && count > 0) {
         std::memcpy(out, values, static_cast<size_t>(count) * sizeof(float));
         return;
     }
@@ -78,7 +78,7 @@ void encode(const float* values, int64_t count, int32_t dtype, void* out) {
 }
 
 void decode(const void* bytes, int64_t count, int32_t dtype, float* out) {
-    if (dtype == RA_F32) {
+    if (dtype == RA_F32 && count > 0) {
         std::memcpy(out, bytes, static_cast<size_t>(count) * sizeof(float));
         return;
     }

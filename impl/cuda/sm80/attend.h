@@ -1,4 +1,5 @@
-// The kernels for sm_80 and newer (mma.sync, asynchronous copies): what they can do, and one attend.
+// The kernels for sm_80 and newer (mma.sync, asynchronous copies): what they can do, and one
+// attend.
 #pragma once
 
 #include <cuda_runtime_api.h>

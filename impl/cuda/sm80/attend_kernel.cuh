@@ -17,8 +17,7 @@ template <int dim>
 constexpr int smem_bytes = std::max(ManyTile<dim>::bytes, FewTile<dim>::bytes);
 
 template <class T, int dim>
-__global__ void __launch_bounds__(k_threads)
-    attend_kernel(const __grid_constant__ KernelParams p) {
+__global__ void __launch_bounds__(k_threads) attend_kernel(const __grid_constant__ KernelParams p) {
     extern __shared__ __align__(16) char unit_smem[];
     const WorkCounts& counts = *p.call.work.counts;
     constexpr int few_warps = FewTile<dim>::warps;

@@ -2,95 +2,16 @@
 // the loads.
 //
 // A few warps share one item on one KV head. Each takes every n-th step of 16 tokens and keeps its
-// own ring of asynchronous copies; no warp waits for another before the end of the item. The product
-// is turned round, S^T = K Q^T, so that 8 rows fill the N of one m16n8k16:
+// own ring of asynchronous copies; no warp waits for another before the end of the item. The
+// product is turned round, S^T = K Q^T, so that 8 rows fill the N of one m16n8k16:
 //   S^T [16 tokens x 8 rows] = K (ldmatrix) x Q (registers)
 //   O^T [16 dims x 8 rows]  += V^T (ldmatrix.trans) x P^T (S^T through movmatrix)
 #pragma once
 
+#include "impl/cuda/sm80/few_steps.cuh"
 #include "impl/cuda/sm80/output.cuh"
 
 namespace relayattn::cuda {
-
-constexpr int k_few_rows = 8;
-constexpr int k_few_step = 16;  // tokens
-constexpr int k_page_granule = 8;  // a group of so many aligned slots lies in one page
-
-// One warp's shared memory.
-template <int dim>
-struct FewSmem {
-    // One 16-byte chunk of padding makes a row an odd number of chunks: no bank conflicts.
-    static constexpr int row_bytes = dim * 2 + 16;
-    static constexpr int tile_bytes = k_few_step * row_bytes;
-    static constexpr int stages = dim == 64 ? 4 : 2;
-    static constexpr int ring_bytes = stages * 2 * tile_bytes;
-    static constexpr int info_offset = ring_bytes;  // StepInfo of every stage
-    static constexpr int info_bytes = stages * 16;
-    // At the end of an item the ring holds the warp's result instead.
-    static constexpr int result_row = dim + 4;  // floats; the padding spreads rows over banks
-    static constexpr int result_state = k_few_rows * result_row;  // then max[8], sum[8]
-    static constexpr int bytes = ring_bytes + info_bytes;
-    static_assert((result_state + 2 * k_few_rows) * 4 <= ring_bytes);
-};
-
-// A step as the arithmetic needs it.
-struct FewStep {
-    int32_t position;    // of its first slot
-    int32_t begin, end;  // valid slots of the 16
-    int32_t append;      // slots from here on are to be written to the pages
-};
-
-// Walks the steps of an item that belong to one warp. A piece's slots are numbered from the start of
-// its first page, so that a step of aligned slots meets a page boundary only at a granule.
-struct FewCursor {
-    const Piece* piece;
-    int32_t pieces_left;
-    int32_t table, first, end, position;  // of the piece; position of its slot 0
-    int32_t slot;                         // the step's first slot
-
-    __device__ __forceinline__ bool done() const { return pieces_left == 0; }
-
-    __device__ __forceinline__ void open(int32_t steps_in) {
-        const Piece p = load_now(piece);
-        table = p.table_offset;
-        first = p.first_slot;
-        end = p.first_slot + p.num_tokens;
-        position = p.position - p.first_slot;
-        slot = (first / k_few_step + steps_in) * k_few_step;
-    }
-
-    // Moves to the next piece until the step lies inside one.
-    __device__ __forceinline__ void settle() {
-        while (slot >= end) {
-            const int32_t past = (slot - (end + k_few_step - 1) / k_few_step * k_few_step) / k_few_step;
-            if (--pieces_left == 0)
-                return;
-            ++piece;
-            open(max(past, 0));
-        }
-    }
-
-    __device__ __forceinline__ void advance(int32_t steps) {
-        slot += steps * k_few_step;
-        settle();
-    }
-};
-
-// Page ids of a piece, 32 at a time, one per lane.
-struct PageWindow {
-    int32_t table = -1, base = 0, id = 0;
-
-    // `index` is the same in all lanes; `last` is the piece's last page.
-    __device__ __forceinline__ int32_t at(const int32_t* page_table, int32_t piece_table,
-                                          int32_t index, int32_t last, int lane) {
-        if (piece_table != table || static_cast<uint32_t>(index - base) >= k_warp) {
-            table = piece_table;
-            base = index;
-            id = page_table[table + min(index + lane, last)];
-        }
-        return __shfl_sync(~0u, id, index - base);
-    }
-};
 
 template <class T, int dim, int warps>
 struct FewRows {
@@ -106,10 +27,10 @@ struct FewRows {
     const KernelParams& p;
     const Item item;
     const int kv_head, warp, lane;
-    char* const smem;       // this warp's
-    const uint32_t ring;    // its address
-    int32_t append_from;    // position
-    int32_t append_token;   // new token at position 0, so to speak
+    char* const smem;      // this warp's
+    const uint32_t ring;   // its address
+    int32_t append_from;   // position
+    int32_t append_token;  // new token at position 0, so to speak
     FewCursor cursor;
     PageWindow window;
     uint32_t q[k_slices][2];
@@ -126,7 +47,8 @@ struct FewRows {
           smem(group_smem + warp_in_group * Smem::bytes),
           ring(ptx::shared_address(smem)) {}
 
-    __device__ __forceinline__ const T* page_row(const Pages& pages, int32_t page, int32_t slot) const {
+    __device__ __forceinline__ const T* page_row(const Pages& pages, int32_t page,
+                                                 int32_t slot) const {
         return static_cast<const T*>(pages.data) + page * pages.page_stride +
                slot * pages.token_stride + kv_head * pages.head_stride;
     }
@@ -234,7 +156,8 @@ struct FewRows {
                 k = new_row(p.call.k, token);
                 v = new_row(p.call.v, token);
             }
-            const uint32_t at = ring + stage * 2 * Smem::tile_bytes + row * Smem::row_bytes + chunk * 16;
+            const uint32_t at =
+                ring + stage * 2 * Smem::tile_bytes + row * Smem::row_bytes + chunk * 16;
             ptx::copy_async_16_or_zeros(at, k + chunk * 8, valid);
             ptx::copy_async_16_or_zeros(at + Smem::tile_bytes, v + chunk * 8, valid);
         }
@@ -301,8 +224,8 @@ struct FewRows {
                 float& score = s[half * 2 + r];
                 if (p.transforms)
                     score = transform_score(p.call, score, sight.slope, position - sight.position);
-                const bool seen = slot >= step.y && slot < step.z &&
-                                  (!item.masked || sees(sight, position));
+                const bool seen =
+                    slot >= step.y && slot < step.z && (!item.masked || sees(sight, position));
                 score = seen ? score : -INFINITY;
             }
         }
@@ -380,9 +303,7 @@ struct FewRows {
             }
             ptx::copy_async_wait<Smem::stages - 1>();
             __syncwarp();
-#ifndef FEW_COPY_ONLY
             compute(stage);
-#endif
             __syncwarp();
             --pending;
             next = stage;
@@ -424,8 +345,8 @@ __device__ __forceinline__ void write_few(const KernelParams& p, const Item& ite
         const int r = i / (dim / 4), quad = i % (dim / 4);
         const Row row = row_of(p, item, kv_head, r);
         const bool direct = item.partial < 0;
-        const float sink = direct && p.call.sink_logits ? p.call.sink_logits[row.head] * k_log2e
-                                                        : k_no_max;
+        const float sink =
+            direct && p.call.sink_logits ? p.call.sink_logits[row.head] * k_log2e : k_no_max;
         float max = sink, sum = 0;
 #pragma unroll
         for (int w = 0; w < warps; ++w)

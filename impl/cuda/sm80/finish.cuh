@@ -42,7 +42,8 @@ struct FinishRow {
 
     __device__ __forceinline__ float lse_of(int32_t partial) const {
         return __ldcg(call.work.partial_lse + static_cast<int64_t>(partial) * call.num_q_heads +
-                      head) * k_log2e;
+                      head) *
+               k_log2e;
     }
 
     // `index`: the lane's partial among the first 32.
@@ -75,8 +76,8 @@ struct FinishRow {
             for (int k = 0; k < batch; ++k) {
                 const int from = place(first + k);
                 if (from < count)
-                    load(part[k], partial_row(call, __shfl_sync(~0u, index, from), head) +
-                                      lane * lane_dims);
+                    load(part[k],
+                         partial_row(call, __shfl_sync(~0u, index, from), head) + lane * lane_dims);
             }
 #pragma unroll
             for (int k = 0; k < batch; ++k) {
@@ -92,7 +93,8 @@ struct FinishRow {
         return warps == 1 ? turn : turn * k_finish_strands + warp;
     }
 
-    __device__ __forceinline__ void add_to(int strand, float weight, const float (&part)[lane_dims]) {
+    __device__ __forceinline__ void add_to(int strand, float weight,
+                                           const float (&part)[lane_dims]) {
         sum[strand] += weight;
 #pragma unroll
         for (int i = 0; i < lane_dims; ++i)
@@ -130,8 +132,8 @@ struct FinishRow {
         }
     }
 
-    // The same tree over the warps' strands; the result is warp 0's. `exchange` holds a strand's dims
-    // and then its sum, per warp.
+    // The same tree over the warps' strands; the result is warp 0's. `exchange` holds a strand's
+    // dims and then its sum, per warp.
     __device__ __forceinline__ void join_warps(float* exchange, int barrier_id) {
         constexpr int row = dim + 1;
 #pragma unroll
@@ -207,8 +209,7 @@ __device__ __forceinline__ void finish_rows(const KernelParams& p) {
         if (!waited)
             ptx::wait_for_previous_kernel();
         waited = true;
-        FinishRow<T, dim, warps> row(call, threadIdx.x / 32 % warps,
-                                     r - entry * call.num_q_heads);
+        FinishRow<T, dim, warps> row(call, threadIdx.x / 32 % warps, r - entry * call.num_q_heads);
         row.merge(indexes, index, num);
         row.join_own();
         if constexpr (warps > 1)

@@ -26,8 +26,8 @@ struct Divisor {
 
 #ifdef __CUDACC__
     __device__ __forceinline__ int32_t divide(int32_t n) const {
-        return static_cast<int32_t>((static_cast<uint64_t>(static_cast<uint32_t>(n)) * reciprocal) >>
-                                    shift);
+        return static_cast<int32_t>(
+            (static_cast<uint64_t>(static_cast<uint32_t>(n)) * reciprocal) >> shift);
     }
 #endif
 };
@@ -37,7 +37,6 @@ struct KernelParams {
     Divisor by_page_size, by_group, by_kv_heads;
     int32_t group;        // query heads per KV head
     int32_t max_items;    // items that lie in device memory, set or not
-    int32_t likely_many;  // num_many, unless the work list has changed since the capture
     float score_factor;   // log2 of the softmax's weight = score_factor * score
     int32_t whole_steps;  // 1: aligned steps of 16 slots lie in one page
     int32_t transforms;   // 1: scores go through transform_score first, and score_factor is 1
@@ -74,13 +73,13 @@ inline KernelParams kernel_params(const AttendParams& call, const LaunchBounds& 
     constexpr int32_t few_step = 16;
     p.whole_steps = call.page_size % few_step == 0;
     p.max_items = bounds.num_many + bounds.num_few;
-    p.likely_many = bounds.num_many;
     p.group = call.num_q_heads / call.num_kv_heads;
     p.by_page_size = Divisor::of(call.page_size);
     p.by_group = Divisor::of(p.group);
     p.by_kv_heads = Divisor::of(call.num_kv_heads);
     // A scale that is not positive would turn the order of scores round, so it is applied early.
-    p.transforms = call.logit_softcap > 0 || call.alibi_slopes != nullptr || call.softmax_scale <= 0;
+    p.transforms =
+        call.logit_softcap > 0 || call.alibi_slopes != nullptr || call.softmax_scale <= 0;
     p.score_factor = p.transforms ? 1.0f : call.softmax_scale * k_log2e;
     return p;
 }

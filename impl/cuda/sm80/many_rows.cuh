@@ -1,8 +1,9 @@
 // Items with many rows per KV head, for sm_80 and newer: mma.sync fed by asynchronous copies.
 //
-// Four warps hold 64 rows, 16 each, in FlashAttention-2's manner. K and V steps pass through one ring
-// of tiles, K0, V0, K1, V1, ...: while the warps work on one, the copies of the next ones are under
-// way, and the barrier before each tile also tells that the tile before it may be overwritten.
+// Four warps hold 64 rows, 16 each, in FlashAttention-2's manner. K and V steps pass through one
+// ring of tiles, K0, V0, K1, V1, ...: while the warps work on one, the copies of the next ones are
+// under way, and the barrier before each tile also tells that the tile before it may be
+// overwritten.
 #pragma once
 
 #include "impl/cuda/sm80/few_rows.cuh"
@@ -116,7 +117,8 @@ struct ManyRows {
         }
     }
 
-    __device__ __forceinline__ const T* source(const Strided& fresh, const Pages& pages, int32_t slot) {
+    __device__ __forceinline__ const T* source(const Strided& fresh, const Pages& pages,
+                                               int32_t slot) {
         const int32_t position = load.position + slot;
         if (position >= append_from)
             return static_cast<const T*>(fresh.data) +
@@ -172,10 +174,10 @@ struct ManyRows {
     }
 
     __device__ __forceinline__ void product_scores(const char* k_tile) {
-        const uint32_t q = ptx::shared_address(smem + (warp * 16 + lane % 16) * Tile::row_bytes +
-                                               lane / 16 * 16);
-        const uint32_t k = ptx::shared_address(k_tile + (lane % 8 + lane / 16 * 8) * Tile::row_bytes +
-                                               lane / 8 % 2 * 16);
+        const uint32_t q =
+            ptx::shared_address(smem + (warp * 16 + lane % 16) * Tile::row_bytes + lane / 16 * 16);
+        const uint32_t k = ptx::shared_address(
+            k_tile + (lane % 8 + lane / 16 * 8) * Tile::row_bytes + lane / 8 % 2 * 16);
 #pragma unroll
         for (int i = 0; i < Tile::step / 2; ++i)
             softmax.s[i] = 0;
@@ -198,7 +200,7 @@ struct ManyRows {
             ptx::shared_address(v_tile + lane % 16 * Tile::row_bytes + lane / 16 * 16);
 #pragma unroll
         for (int slice = 0; slice < Tile::step / 16; ++slice) {
-            const uint32_t(&a)[4] = reinterpret_cast<const uint32_t(&)[4]>(weights[slice * 4]);
+            const uint32_t (&a)[4] = reinterpret_cast<const uint32_t (&)[4]>(weights[slice * 4]);
 #pragma unroll
             for (int n = 0; n < dim / 16; ++n) {
                 uint32_t b[4];
@@ -212,7 +214,7 @@ struct ManyRows {
     // The four accumulators of the n-th block of 8 columns.
     template <int n>
     static __device__ __forceinline__ float (&quad(float (&x)[n], int block))[4] {
-        return reinterpret_cast<float(&)[4]>(x[block * 4]);
+        return reinterpret_cast<float (&)[4]>(x[block * 4]);
     }
 
     __device__ __forceinline__ void run() {

@@ -1,4 +1,5 @@
-// One-instruction wrappers of what sm_80 brought: asynchronous copies and warp-wide matrix products.
+// One-instruction wrappers of what sm_80 brought: asynchronous copies and warp-wide matrix
+// products.
 #pragma once
 
 #include <cuda_bf16.h>
@@ -18,7 +19,8 @@ __device__ __forceinline__ uint32_t shared_address(const void* p) {
 
 // Copies 16 bytes past L1.
 __device__ __forceinline__ void copy_async_16(uint32_t to, const void* from) {
-    asm volatile("cp.async.cg.shared.global.L2::128B [%0], [%1], 16;" ::"r"(to), "l"(from) : "memory");
+    asm volatile("cp.async.cg.shared.global.L2::128B [%0], [%1], 16;" ::"r"(to), "l"(from)
+                 : "memory");
 }
 
 // The same, or 16 zero bytes without a look at `from`.
@@ -89,12 +91,6 @@ __device__ __forceinline__ uint32_t pack(float lo, float hi) {
 __device__ __forceinline__ float exp2_approx(float x) {
     float d;
     asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(d) : "f"(x));
-    return d;
-}
-
-__device__ __forceinline__ float log2_approx(float x) {
-    float d;
-    asm("lg2.approx.ftz.f32 %0, %1;" : "=f"(d) : "f"(x));
     return d;
 }
 

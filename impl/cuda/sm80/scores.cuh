@@ -1,4 +1,5 @@
-// What stands between a product and its softmax weight: soft-cap, ALiBi, and which keys a query sees.
+// What stands between a product and its softmax weight: soft-cap, ALiBi, and which keys a query
+// sees.
 #pragma once
 
 #include "impl/cuda/sm80/kernel_params.h"
@@ -18,7 +19,8 @@ struct Row {
     int32_t head;   // query head
 };
 
-__device__ __forceinline__ Row row_of(const KernelParams& p, const Item& item, int kv_head, int row) {
+__device__ __forceinline__ Row row_of(const KernelParams& p, const Item& item, int kv_head,
+                                      int row) {
     const int token = p.by_group.divide(row);
     if (token >= item.num_tokens)
         return {-1, 0};
@@ -31,8 +33,8 @@ __device__ __forceinline__ float tanh_accurate(float x) {
 }
 
 // The score in powers of two, soft-capped and with ALiBi's bias.
-__device__ __forceinline__ float transform_score(const AttendParams& call, float product, float slope,
-                                                 int distance) {
+__device__ __forceinline__ float transform_score(const AttendParams& call, float product,
+                                                 float slope, int distance) {
     float score = product * call.softmax_scale;
     if (call.logit_softcap > 0)
         score = call.logit_softcap * tanh_accurate(score / call.logit_softcap);

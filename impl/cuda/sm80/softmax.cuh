@@ -31,7 +31,8 @@ struct TileSoftmax {
             const Row at = row_of(p, item, kv_head, row + h * 8);
             const Sight sight = sight_of(p.call, item, at);
             see_begin[h] = sight.begin;
-            see_end[h] = at.token < 0 ? k_no_position : sight.end;  // padding never makes a step masked
+            see_end[h] =
+                at.token < 0 ? k_no_position : sight.end;  // padding never makes a step masked
         }
     }
 
@@ -52,7 +53,8 @@ struct TileSoftmax {
         }
         top[0] *= p.score_factor;
         top[1] *= p.score_factor;
-        shrinks = __any_sync(~0u, top[0] > row_max[0] + k_max_lag || top[1] > row_max[1] + k_max_lag);
+        shrinks =
+            __any_sync(~0u, top[0] > row_max[0] + k_max_lag || top[1] > row_max[1] + k_max_lag);
         if (shrinks)
             raise_max(top);
 #pragma unroll
@@ -123,8 +125,7 @@ struct TileSoftmax {
             const int end = min(at.end, item.masked ? see_end[h] - at.position : step);
 #pragma unroll
             for (int i = 0; i < scores / 2; ++i)
-                score(h, i) =
-                    slot_of(i) >= begin && slot_of(i) < end ? score(h, i) : -INFINITY;
+                score(h, i) = slot_of(i) >= begin && slot_of(i) < end ? score(h, i) : -INFINITY;
         }
     }
 

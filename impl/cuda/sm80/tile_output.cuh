@@ -26,7 +26,8 @@ __device__ __forceinline__ void store_tile(const KernelParams& p, const Item& it
         T* out = output_row<T>(p.call, at.token, at.head) + quarter * 2;
 #pragma unroll
         for (int i = 0; i < dim / 8; ++i) {
-            const float a = o[i * 4 + h * 2] * result.scale, b = o[i * 4 + h * 2 + 1] * result.scale;
+            const float a = o[i * 4 + h * 2] * result.scale,
+                        b = o[i * 4 + h * 2 + 1] * result.scale;
             if (item.partial < 0)
                 *reinterpret_cast<uint32_t*>(out + i * 8) = ptx::pack<T>(a, b);
             else

@@ -1,7 +1,7 @@
 // The kernels of one attend. With many-row items: one CTA per SM; the first CTAs take those items
-// (copy engine and warpgroup products), all others, and these when done, draw few-row items, so that
-// the matrix-bound and the memory-bound half of a step run side by side. Without: small CTAs, one
-// unit (item x KV head) after the other.
+// (copy engine and warpgroup products), all others, and these when done, draw few-row items, so
+// that the matrix-bound and the memory-bound half of a step run side by side. Without: small CTAs,
+// one unit (item x KV head) after the other.
 #pragma once
 
 #include "impl/cuda/sm80/finish.cuh"
@@ -24,8 +24,7 @@ __device__ __forceinline__ void attend_many_units(const KernelParams& p, const C
             Producer<T, head_dim> producer(p, k_map, v_map, smem);
             for (int unit = ptx::cta_index(); unit < many_units(p); unit += gridDim.x) {
                 const int item = p.by_kv_heads.divide(unit);
-                producer.run(load_now(p.call.work.items + item),
-                             unit - item * p.call.num_kv_heads);
+                producer.run(load_now(p.call.work.items + item), unit - item * p.call.num_kv_heads);
             }
         }
         __syncwarp();

@@ -48,13 +48,14 @@ void launch_dim(const AttendParams& call, const LaunchBounds& bounds, cudaStream
     const int few_units = bounds.num_few * call.num_kv_heads;
     // Below so many units per SM, four warps to each keep more loads in flight.
     constexpr int units_per_sm_for_pairs = 3;
+    const bool finishes = bounds.num_many > 0 || bounds.num_merged > 0 || bounds.padded_tokens > 0;
     if (bounds.num_many > 0)
         launch_attend<T, head_dim>(p, bounds, stream);
     else if (few_units > units_per_sm_for_pairs * bounds.num_sms)
         launch_few<T, head_dim, 2>(p, few_units, bounds.num_sms, stream);
     else if (few_units > 0)
         launch_few<T, head_dim, 4>(p, few_units, bounds.num_sms, stream);
-    if (bounds.num_many > 0 || bounds.num_merged > 0 || bounds.padded_tokens > 0)
+    if (finishes)
         launch_finish_typed<T, head_dim>(p, bounds, stream);
 }
 

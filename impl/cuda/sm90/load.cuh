@@ -92,11 +92,7 @@ struct Producer {
 
     __device__ __forceinline__ Producer(const KernelParams& params, const CUtensorMap* k,
                                         const CUtensorMap* v, Smem<head_dim>& shared)
-        : p(params),
-          k_map(k),
-          v_map(v),
-          smem(shared),
-          lane(threadIdx.x % k_warp) {}
+        : p(params), k_map(k), v_map(v), smem(shared), lane(threadIdx.x % k_warp) {}
 
     __device__ __forceinline__ int32_t box_slots() const { return box_slots_of(p.call.page_size); }
 
@@ -153,8 +149,9 @@ struct Producer {
         __syncwarp();
     }
 
-    __device__ __forceinline__ void append_row(const Strided& from, const Pages& pages, int64_t page,
-                                               int32_t in_page, int32_t token, int kv_head) const {
+    __device__ __forceinline__ void append_row(const Strided& from, const Pages& pages,
+                                               int64_t page, int32_t in_page, int32_t token,
+                                               int kv_head) const {
         const T* row = static_cast<const T*>(from.data) + token * from.token_stride +
                        kv_head * from.head_stride;
         T* to = static_cast<T*>(pages.data) + page * pages.page_stride +
@@ -175,7 +172,8 @@ struct Producer {
                 step = make_int4(cursor.position + cursor.slot, max(cursor.first - cursor.slot, 0),
                                  min(cursor.end - cursor.slot, Tile::step), 0);
                 if (step.x + step.z > append_from)
-                    append(item, cursor, max(step.x + step.y, append_from), step.x + step.z, kv_head);
+                    append(item, cursor, max(step.x + step.y, append_from), step.x + step.z,
+                           kv_head);
                 cursor.advance(p.call);
             }
             put(k_map, box, kv_head, step);

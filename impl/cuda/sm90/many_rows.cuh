@@ -1,8 +1,8 @@
 // Items with many rows per KV head, for sm_90a: warpgroup products fed by the copy engine's ring.
 //
 // A warpgroup holds 64 rows: Q in shared memory, scores, weights and output in registers. While the
-// softmax of one step runs, the tensor cores work on the scores of the next and on the output of the
-// last (FlashAttention-3's overlap within a warpgroup):
+// softmax of one step runs, the tensor cores work on the scores of the next and on the output of
+// the last (FlashAttention-3's overlap within a warpgroup):
 //   S0 = Q K0^T, P0 = softmax
 //   for j: S' = Q K(j+1)^T | O += Pj Vj | softmax of S' while O runs
 #pragma once
@@ -103,21 +103,23 @@ struct Consumer {
     }
 
     __device__ __forceinline__ void issue_scores(int stage) {
-        const uint64_t q = ptx::swizzled_128(ptx::opaque(ptx::shared_address(smem.many.q[group])), 0);
-        const uint64_t k = ptx::swizzled_128(ptx::opaque(ptx::shared_address(smem.many.stages[stage])), 0);
+        const uint64_t q =
+            ptx::swizzled_128(ptx::opaque(ptx::shared_address(smem.many.q[group])), 0);
+        const uint64_t k =
+            ptx::swizzled_128(ptx::opaque(ptx::shared_address(smem.many.stages[stage])), 0);
         constexpr int slices = Tile::dim / 16, block_slices = k_box_columns / 16;
 #pragma unroll
         for (int i = 0; i < slices; ++i) {
             const int in_block = i % block_slices * 32, block = i / block_slices;
-            ptx::scores_product<T, Tile::step>(softmax.s, q + ((block * Tile::q_block_bytes + in_block) >> 4),
-                                               k + ((block * Tile::block_bytes + in_block) >> 4),
-                                               i > 0);
+            ptx::scores_product<T, Tile::step>(
+                softmax.s, q + ((block * Tile::q_block_bytes + in_block) >> 4),
+                k + ((block * Tile::block_bytes + in_block) >> 4), i > 0);
         }
     }
 
     __device__ __forceinline__ void issue_output(int stage) {
-        const uint64_t v = ptx::swizzled_128(ptx::opaque(ptx::shared_address(smem.many.stages[stage])),
-                                             Tile::block_bytes);
+        const uint64_t v = ptx::swizzled_128(
+            ptx::opaque(ptx::shared_address(smem.many.stages[stage])), Tile::block_bytes);
 #pragma unroll
         for (int i = 0; i < Tile::step / 16; ++i)
             ptx::output_product<T, Tile::dim>(o, weights + i * 4,
@@ -135,7 +137,8 @@ struct Consumer {
                 reinterpret_cast<int4*>(v)[i] = int4{0, 0, 0, 0};
         }
         ptx::fence_async_proxy_shared();
-        ptx::barrier(groups == 1 ? k_one_consumer_barrier + group : k_all_consumers_barrier, threads);
+        ptx::barrier(groups == 1 ? k_one_consumer_barrier + group : k_all_consumers_barrier,
+                     threads);
     }
 
     __device__ __forceinline__ void shrink_output() {

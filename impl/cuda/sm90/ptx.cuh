@@ -25,10 +25,10 @@ __device__ __forceinline__ void arrive(uint64_t* barrier, int count) {
 }
 
 __device__ __forceinline__ void arrive_expecting(uint64_t* barrier, uint32_t bytes) {
-    asm volatile("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;" ::"r"(
-                     shared_address(barrier)),
-                 "r"(bytes)
-                 : "memory");
+    asm volatile(
+        "mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;" ::"r"(shared_address(barrier)),
+        "r"(bytes)
+        : "memory");
 }
 
 __device__ __forceinline__ bool try_wait(uint32_t barrier, uint32_t parity) {

@@ -20,8 +20,8 @@ inline EncodeTiled tensor_map_encoder() {
         void* f = nullptr;
         cudaDriverEntryPointQueryResult found = cudaDriverEntryPointSymbolNotFound;
         constexpr unsigned int version = 12000;
-        const cudaError_t error = cudaGetDriverEntryPointByVersion("cuTensorMapEncodeTiled", &f,
-                                                                   version, cudaEnableDefault, &found);
+        const cudaError_t error = cudaGetDriverEntryPointByVersion(
+            "cuTensorMapEncodeTiled", &f, version, cudaEnableDefault, &found);
         return error == cudaSuccess && found == cudaDriverEntryPointSuccess
                    ? reinterpret_cast<EncodeTiled>(f)
                    : nullptr;

@@ -1,0 +1,89 @@
+// What a warp of a few-row item walks through: its shared memory, its steps, its pages.
+#pragma once
+
+#include "impl/cuda/sm80/kernel_params.h"
+
+namespace relayattn::cuda {
+
+constexpr int k_few_rows = 8;
+constexpr int k_few_step = 16;     // tokens
+constexpr int k_page_granule = 8;  // a group of so many aligned slots lies in one page
+
+// One warp's shared memory.
+template <int dim>
+struct FewSmem {
+    // One 16-byte chunk of padding makes a row an odd number of chunks: no bank conflicts.
+    static constexpr int row_bytes = dim * 2 + 16;
+    static constexpr int tile_bytes = k_few_step * row_bytes;
+    static constexpr int stages = dim == 64 ? 4 : 2;
+    static constexpr int ring_bytes = stages * 2 * tile_bytes;
+    static constexpr int info_offset = ring_bytes;  // StepInfo of every stage
+    static constexpr int info_bytes = stages * 16;
+    // At the end of an item the ring holds the warp's result instead.
+    static constexpr int result_row = dim + 4;  // floats; the padding spreads rows over banks
+    static constexpr int result_state = k_few_rows * result_row;  // then max[8], sum[8]
+    static constexpr int bytes = ring_bytes + info_bytes;
+    static_assert((result_state + 2 * k_few_rows) * 4 <= ring_bytes);
+};
+
+// A step as the arithmetic needs it.
+struct FewStep {
+    int32_t position;    // of its first slot
+    int32_t begin, end;  // valid slots of the 16
+    int32_t append;      // slots from here on are to be written to the pages
+};
+
+// Walks the steps of an item that belong to one warp. A piece's slots are numbered from the start
+// of its first page, so that a step of aligned slots meets a page boundary only at a granule.
+struct FewCursor {
+    const Piece* piece;
+    int32_t pieces_left;
+    int32_t table, first, end, position;  // of the piece; position of its slot 0
+    int32_t slot;                         // the step's first slot
+
+    __device__ __forceinline__ bool done() const { return pieces_left == 0; }
+
+    __device__ __forceinline__ void open(int32_t steps_in) {
+        const Piece p = load_now(piece);
+        table = p.table_offset;
+        first = p.first_slot;
+        end = p.first_slot + p.num_tokens;
+        position = p.position - p.first_slot;
+        slot = (first / k_few_step + steps_in) * k_few_step;
+    }
+
+    // Moves to the next piece until the step lies inside one.
+    __device__ __forceinline__ void settle() {
+        while (slot >= end) {
+            const int32_t past =
+                (slot - (end + k_few_step - 1) / k_few_step * k_few_step) / k_few_step;
+            if (--pieces_left == 0)
+                return;
+            ++piece;
+            open(max(past, 0));
+        }
+    }
+
+    __device__ __forceinline__ void advance(int32_t steps) {
+        slot += steps * k_few_step;
+        settle();
+    }
+};
+
+// Page ids of a piece, 32 at a time, one per lane.
+struct PageWindow {
+    int32_t table = -1, base = 0, id = 0;
+
+    // `index` is the same in all lanes; `last` is the piece's last page.
+    __device__ __forceinline__ int32_t at(const int32_t* page_table, int32_t piece_table,
+                                          int32_t index, int32_t last, int lane) {
+        if (piece_table != table || static_cast<uint32_t>(index - base) >= k_warp) {
+            table = piece_table;
+            base = index;
+            id = page_table[table + min(index + lane, last)];
+        }
+        return __shfl_sync(~0u, id, index - base);
+    }
+};
+
+}  // namespace relayattn::cuda
