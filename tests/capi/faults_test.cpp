@@ -102,6 +102,8 @@ class Life {
         split();
         freeze();
         step({&a_, &b_, &c_}, 1, false);
+        step({&a_, &b_, &c_}, 1, false);  // goes on from the last plan
+        look();
         run_step(mirror_, batch_, plain_step({&a_, &b_, &c_}));
         release_everything();
         return faulty_.met();
@@ -183,6 +185,9 @@ class Life {
         spec.tree = tree;
         for (bool commits : {false, true}) {
             MirrorStep step(mirror_, spec);
+            int64_t pages = 0;
+            call("ra_batch_pages_needed",
+                 [&] { return ra_batch_pages_needed(batch_, &step.input(), 0, &pages); });
             call("ra_batch_begin", [&] { return ra_batch_begin(batch_, &step.input(), nullptr); });
             step.adopt(batch_);
             step.attend_every_layer();
@@ -215,6 +220,19 @@ class Life {
         Prefix frozen;
         call("ra_prefix_from_sequence",
              [&] { return ra_prefix_from_sequence(a_.handle, -1, frozen.out()); });
+    }
+
+    void look() {
+        int64_t count = 0;
+        std::vector<int32_t> pages(64);
+        call("ra_sequence_pages",
+             [&] { return ra_sequence_pages(a_.handle, 0, pages.data(), 64, &count); });
+        StridedArray k({2, 2, 32, RA_F32}, Layout::dense), v({2, 2, 32, RA_F32}, Layout::dense);
+        auto kv = kv_args();
+        kv.k = k.view();
+        kv.v = v.view();
+        kv.num_tokens = 2;
+        call("ra_prefix_read", [&] { return ra_prefix_read(child_.handle, 0, 0, &kv, nullptr); });
     }
 
     void release_everything() {

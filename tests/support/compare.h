@@ -45,6 +45,7 @@ double pooled_limit(int32_t dtype, Precision precision);
 
 Difference compare_outputs(const std::vector<float>& got, const std::vector<double>& want,
                            int32_t dtype, Precision precision);
-Difference compare_lse(const std::vector<float>& got, const std::vector<double>& want);
+Difference compare_lse(const std::vector<float>& got, const std::vector<double>& want,
+                       Precision precision = {});
 
 }  // namespace relayattn::test

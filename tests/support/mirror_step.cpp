@@ -257,7 +257,7 @@ void MirrorStep::check(int64_t index, const Arrays& arrays) {
     const auto off = compare_outputs(out, want.out, layer.out, precision);
     expect(off.text.empty(), where + "out: " + off.text);
     mirror_.errors(layer.out, precision).add(off);
-    const auto lse_off = compare_lse(lse, want.lse);
+    const auto lse_off = compare_lse(lse, want.lse, precision);
     expect(lse_off.text.empty(), where + "lse: " + lse_off.text);
     results_[static_cast<size_t>(index)] = {arrays.out.bytes(), arrays.lse.read()};
 }
