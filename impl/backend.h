@@ -94,8 +94,8 @@ class DevicePlan {
     // Takes the step's work (copies what it needs: the list may change after it returns). [E]
     virtual Result<void> set(const WorkList& work, void* queue) = 0;
 
-    // Appends k, v, attends, writes out and lse. With q.data null it only appends. Neither allocates nor
-    // synchronises. [E]
+    // Appends k, v, attends, writes out and lse. With q.data null it only appends. Neither
+    // allocates nor synchronises. [E]
     virtual Result<void> attend(const AttendCall& call, void* queue) = 0;
 
     // The same by the caller's threads: worker in [0, num_workers); no worker waits for another;
