@@ -80,7 +80,7 @@ finish() {
 }
 
 install_packages() {
-    local wanted=(g++ cmake ninja-build ccache pkg-config doctest-dev abigail-tools binutils
+    local wanted=(g++ make cmake ninja-build ccache pkg-config doctest-dev abigail-tools binutils
                   python3 python3-venv python3-numpy libopenblas-dev nlohmann-json3-dev libcli11-dev)
     [ -n "$quick" ] || wanted+=(clang-14 libclang-rt-14-dev)
     local missing=() package
