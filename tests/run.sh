@@ -85,7 +85,7 @@ install_packages() {
     [ -n "$quick" ] || wanted+=(clang-14 libclang-rt-14-dev)
     local missing=() package
     for package in "${wanted[@]}"; do
-        dpkg-query -W -f '${Status}' "$package" 2> /dev/null | grep -q 'ok installed' ||
+        [[ $(dpkg-query -W -f '${Status}' "$package" 2> /dev/null) == *'ok installed' ]] ||
             missing+=("$package")
     done
     [ ${#missing[@]} -gt 0 ] || { echo "nothing is missing"; return 0; }

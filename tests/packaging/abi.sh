@@ -8,7 +8,8 @@ x86_64 | amd64 | AMD64) ;;
 *) skip "the baseline is of x86-64; this is $PROCESSOR" ;;
 esac
 lib=$(readlink -f "$(lib_dir "$PREFIX")/librelayattn.so")
-readelf -SW "$lib" | grep -q '\.debug_info' || fail "$lib has no debug information of its API"
+readelf -SW "$lib" > "$SCRATCH/sections"
+says "$SCRATCH/sections" '\.debug_info' || fail "$lib has no debug information of its API"
 
 status=0
 abidiff --exported-interfaces-only "$SOURCE/tests/packaging/abi-baseline.abi" "$lib" || status=$?

@@ -19,6 +19,10 @@ need_tool() {
     skip "$1 is not installed"
 }
 
+# says FILE PATTERN. Under pipefail, "command | grep -q" fails when grep has read enough and the
+# command has not finished writing, so output is kept in a file first.
+says() { grep -qE -- "$2" "$1"; }
+
 strict_c=(-std=c99 -Wall -Wextra -Wpedantic -Wconversion -Werror)
 strict_cxx=(-std=c++11 -Wall -Wextra -Wpedantic -Wconversion -Werror)
 

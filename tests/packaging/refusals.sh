@@ -11,7 +11,8 @@ refused() {
         fail "accepted: $*"
     fi
     # CMake wraps a message as it likes.
-    tr -s ' \n' ' ' < log | grep -qF "$words" || { cat log; fail "\"$words\" was not said for: $*"; }
+    tr -s ' \n' ' ' < log > one_line
+    grep -qF "$words" one_line || { cat log; fail "\"$words\" was not said for: $*"; }
     rm -rf build
 }
 

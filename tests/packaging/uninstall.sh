@@ -12,4 +12,5 @@ own=$(find "$SCRATCH/root" -type d -name relayattn)
 [ -z "$own" ] || fail "left behind: $own"
 
 # The target itself, which takes the build directory's own record, exists.
-"$CMAKE" --build "$BUILD" --target help | grep -q uninstall || fail "there is no target uninstall"
+"$CMAKE" --build "$BUILD" --target help > "$SCRATCH/targets"
+says "$SCRATCH/targets" uninstall || fail "there is no target uninstall"

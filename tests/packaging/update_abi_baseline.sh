@@ -5,7 +5,7 @@ set -euo pipefail
 
 build=${1:?usage: update_abi_baseline.sh BUILD_DIRECTORY}
 here=$(cd "$(dirname "$0")" && pwd)
-lib=$(find "$build" -name librelayattn.so | head -n 1)
+lib=$(find "$build" -name librelayattn.so -print -quit)
 [ -n "$lib" ] || { echo "no librelayattn.so under $build" >&2; exit 1; }
 
 abidw --exported-interfaces-only --no-show-locs --no-corpus-path --no-comp-dir-path --no-elf-needed \
