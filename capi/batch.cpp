@@ -64,14 +64,6 @@ Result<void> check_mode(const ra_plan_options& o) {
     if (o.mode < RA_MODE_AUTO || o.mode > RA_MODE_RELAY)
         return error(Code::argument, "mode is ", o.mode,
                      "; it must be RA_MODE_AUTO (0), RA_MODE_FLAT (1) or RA_MODE_RELAY (2)");
-    constexpr int32_t low_level = RA_PLAN_DEVICE_LENS | RA_PLAN_FIND_SHARED;
-    constexpr int32_t known = RA_PLAN_GRAPH | RA_PLAN_BATCH_INVARIANT | RA_PLAN_TREE | low_level;
-    if ((o.flags & ~known) != 0)
-        return error(Code::argument, "flags is ", o.flags, "; only RA_PLAN_* bits are known");
-    if ((o.flags & low_level) != 0)
-        return error(Code::unsupported,
-                     "RA_PLAN_DEVICE_LENS and RA_PLAN_FIND_SHARED belong to the low level, which "
-                     "this version keeps inside");
     return {};
 }
 
@@ -80,6 +72,8 @@ Result<BatchOptions> to_options(const Cache& cache, const ra_plan_options* given
     if (!o)
         return o.error();
     if (Result<void> ok = check_mode(*o); !ok)
+        return ok.error();
+    if (Result<void> ok = check_plan_flags(cache.backend(), o->flags, "flags"); !ok)
         return ok.error();
     constexpr int64_t most = (int64_t{1} << 31) - 1;
     const struct {
@@ -118,8 +112,6 @@ Result<BatchOptions> to_options(const Cache& cache, const ra_plan_options* given
     options.scratch_size = o->scratch_size;
     options.metadata = o->metadata;
     options.metadata_size = o->metadata_size;
-    if (options.graph && !cache.backend().info().graphs)
-        return error(Code::unsupported, "flags holds RA_PLAN_GRAPH, which needs a CUDA context");
     if (options.graph && (o->max_rows == 0 || o->max_tokens == 0))
         return error(Code::argument,
                      "flags holds RA_PLAN_GRAPH, so max_rows and max_tokens must be given: a "

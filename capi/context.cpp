@@ -54,10 +54,13 @@ ra_status ra_context_create(const ra_context_options* o, ra_context* out) {
         if (Result<void> ok = check(*options); !ok)
             return ok;
         return create(out, [&]() -> Result<std::shared_ptr<Context>> {
+            Result<FiguresTable> measured = FiguresTable::from_environment();
+            if (!measured)
+                return measured.error();
             Result<std::unique_ptr<Backend>> backend = create_backend(*options);
             if (!backend)
                 return backend.error();
-            return std::make_shared<Context>(std::move(*backend));
+            return std::make_shared<Context>(std::move(*backend), std::move(*measured));
         });
     });
 }

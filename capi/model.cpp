@@ -8,8 +8,6 @@ using namespace relayattn::capi;
 namespace {
 
 constexpr int64_t max_heads = 1 << 16;
-constexpr int32_t known_plan_flags = RA_PLAN_GRAPH | RA_PLAN_BATCH_INVARIANT | RA_PLAN_TREE |
-                                     RA_PLAN_DEVICE_LENS | RA_PLAN_FIND_SHARED;
 
 Result<void> check_head_dim(int64_t dim, const char* name) {
     if (dim < 32 || dim > 256 || dim % 8 != 0)
@@ -197,16 +195,9 @@ ra_status ra_context_supports(ra_context c, ra_model m, int64_t page_size, int32
         if (page_size < 0 || page_size > 65536)
             return error(Code::argument, "page_size is ", page_size,
                          "; it must be 0 (the device's best) or from 1 to 65536");
-        if ((plan_flags & ~known_plan_flags) != 0)
-            return error(Code::argument, "plan_flags is ", plan_flags,
-                         "; only RA_PLAN_* bits are known");
-        if ((plan_flags & (RA_PLAN_DEVICE_LENS | RA_PLAN_FIND_SHARED)) != 0)
-            return error(Code::unsupported,
-                         "RA_PLAN_DEVICE_LENS and RA_PLAN_FIND_SHARED belong to the low level, "
-                         "which this version keeps inside");
+        if (Result<void> ok = check_plan_flags(backend, plan_flags, "plan_flags"); !ok)
+            return ok;
         const bool graph = (plan_flags & RA_PLAN_GRAPH) != 0;
-        if (graph && !backend.info().graphs)
-            return error(Code::unsupported, "RA_PLAN_GRAPH needs a CUDA context");
         const Model copy = (*model)->copy();
         if (copy.groups().empty())
             return error(Code::state, "model has no layer set; set one before it is used");

@@ -24,6 +24,20 @@ Result<void> check_group(const Model& model, int64_t group) {
     return {};
 }
 
+Result<void> check_plan_flags(const Backend& backend, int32_t flags, const char* name) {
+    constexpr int32_t low_level = RA_PLAN_DEVICE_LENS | RA_PLAN_FIND_SHARED;
+    constexpr int32_t known = RA_PLAN_GRAPH | RA_PLAN_BATCH_INVARIANT | RA_PLAN_TREE | low_level;
+    if ((flags & ~known) != 0)
+        return error(Code::argument, name, " is ", flags, "; only RA_PLAN_* bits are known");
+    if ((flags & low_level) != 0)
+        return error(Code::unsupported, name,
+                     " holds RA_PLAN_DEVICE_LENS or RA_PLAN_FIND_SHARED, which belong to the low "
+                     "level, which this version keeps inside");
+    if ((flags & RA_PLAN_GRAPH) != 0 && !backend.info().graphs)
+        return error(Code::unsupported, name, " holds RA_PLAN_GRAPH, which needs a CUDA context");
+    return {};
+}
+
 Result<View> to_view(const ra_view& view, const char* name, int64_t heads, int64_t dim,
                      Dtype dtype) {
     const int64_t element = size_of(dtype);

@@ -77,6 +77,8 @@ Result<void> create(Handle* out, Make&& make) {
 Result<void> check_queue(const Backend& backend, const void* queue);
 Result<void> check_layer(const Model& model, int64_t layer);
 Result<void> check_group(const Model& model, int64_t group);
+// RA_PLAN_* bits, and whether the backend can do what they ask for.
+Result<void> check_plan_flags(const Backend& backend, int32_t flags, const char* name);
 
 // A view with its dense strides filled in: [tokens, heads, dim] of `dtype`.
 Result<View> to_view(const ra_view& view, const char* name, int64_t heads, int64_t dim,

@@ -1,6 +1,7 @@
 #include "impl/core/batch.h"
 
 #include <algorithm>
+#include <numeric>
 #include <utility>
 
 namespace relayattn {
@@ -74,83 +75,90 @@ int64_t Batch::pages_for(const Sequence& sequence, size_t pool, int64_t appended
     if (appended == 0)
         return 0;
     const Extent& tail = sequence.tail(pool).extent;
-    return tail.pages_until(sequence.end() + appended, cache_->page_size()) -
-           static_cast<int64_t>(tail.pages.size()) + (sequence.must_copy_last(pool) ? 1 : 0);
+    const int64_t end = sequence.end() + appended;
+    const auto held = static_cast<int64_t>(tail.pages.size());
+    const int64_t copied = sequence.must_copy_last(pool) ? 1 : 0;
+    // Most rows of a decode step fit in the pages that they have: tell that without a division.
+    if (tail.first_slot + end - tail.begin <= held * cache_->page_size())
+        return copied;
+    return tail.pages_until(end, cache_->page_size()) - held + copied;
 }
 
-Result<void> Batch::check_free_pages(const BatchInput& input) const {
+Result<void> Batch::check_free_pages(const Step& step) const {
     for (size_t pool = 0; pool < cache_->pools.size(); ++pool) {
-        int64_t needed = 0;
-        for (size_t i = 0; i < input.sequences.size(); ++i) {
-            const int64_t q_len = (input.flags(i) & row_new_absent) != 0 ? 0 : input.q_lens[i];
-            needed += pages_for(*input.sequences[i], pool, q_len);
-        }
-        if (needed > cache_->pools[pool].free())
-            return error(Code::pages, "the step needs ", needed, " pages and ",
+        if (step.needed[pool] > cache_->pools[pool].free())
+            return error(Code::pages, "the step needs ", step.needed[pool], " pages and ",
                          cache_->pools[pool].free(), " are free; release a sequence or a prefix");
     }
     return {};
 }
 
-const Batch::PoolPages& Batch::pages_of(const Step& step, size_t row, size_t pool) const {
-    return step.pools[row * cache_->pools.size() + pool];
-}
-
-int32_t Batch::page_at(const Step& step, size_t row, size_t pool, int64_t place) const {
-    const std::vector<int32_t>& tail = step.rows[row].sequence->tail(pool).extent.pages;
-    const PoolPages& pages = pages_of(step, row, pool);
-    const int64_t index = place / cache_->page_size();
-    const int64_t old = static_cast<int64_t>(tail.size()) - (pages.copies_last ? 1 : 0);
-    return index < old ? tail[static_cast<size_t>(index)]
-                       : step.new_pages[static_cast<size_t>(pages.first + index - old)];
-}
-
 int64_t Batch::slot_of(const Step& step, size_t row, size_t pool, int64_t position) const {
     const Extent& tail = step.rows[row].sequence->tail(pool).extent;
+    const PoolPages& pages = pages_of(step, row, pool);
     const int64_t place = tail.first_slot + position - tail.begin;
-    return page_at(step, row, pool, place) * cache_->page_size() + place % cache_->page_size();
+    const int64_t old = static_cast<int64_t>(tail.pages.size()) - (pages.copies_last ? 1 : 0);
+    // A new token is in the last page as a rule: tell that without a division.
+    const int64_t last = old + pages.count - 1;
+    const int64_t index = place >= last * cache_->page_size() ? last : place / cache_->page_size();
+    const int64_t page = index < old
+                             ? tail.pages[static_cast<size_t>(index)]
+                             : step.new_pages[static_cast<size_t>(pages.first + index - old)];
+    return (page - index) * cache_->page_size() + place;
 }
 
-// Makes all the room that the step can need, so that nothing after it allocates until it is
-// planned.
+// Counts the pages that the step takes. Once they are known to be free, make_room makes all the
+// room that it can need, so that nothing after it allocates until it is planned.
 void Batch::make_rows(BatchInput& input, Step& step) const {
+    const size_t num_pools = cache_->pools.size();
     step.clear();
     step.rows.resize(input.sequences.size());
-    step.pools.resize(step.rows.size() * cache_->pools.size());
-    int64_t needed = 0;
+    step.pools.resize(step.rows.size() * num_pools);
+    step.needed.assign(num_pools, 0);
+    step.num_appended = 0;
+    step.copies_pages = false;
     for (size_t i = 0; i < step.rows.size(); ++i) {
         StepRow& row = step.rows[i];
         row.sequence = std::move(input.sequences[i]);
         row.q_len = input.q_lens[i];
         row.flags = input.flags(i);
         row.start = row.sequence->end();
-        for (size_t pool = 0; pool < cache_->pools.size(); ++pool) {
+        step.num_appended += row.appended();
+        for (size_t pool = 0; pool < num_pools; ++pool) {
             const int64_t count = pages_for(*row.sequence, pool, row.appended());
-            row.sequence->make_room(pool, count);
-            needed += count;
+            if (count == 0)
+                continue;
+            const size_t at = i * num_pools + pool;
+            step.takers.push_back(at);
+            step.pools[at] = {0, count, row.sequence->must_copy_last(pool)};
+            step.needed[pool] += count;
+            step.copies_pages |= step.pools[at].copies_last;
         }
     }
-    step.new_pages.reserve(static_cast<size_t>(needed));
+}
+
+void Batch::make_room(Step& step) const {
+    const size_t num_pools = cache_->pools.size();
+    for (const size_t i : step.takers)
+        step.rows[i / num_pools].sequence->make_room(i % num_pools, step.pools[i].count);
+    step.new_pages.reserve(
+        static_cast<size_t>(std::accumulate(step.needed.begin(), step.needed.end(), int64_t{0})));
 }
 
 void Batch::take_pages(Step& step) const noexcept {
-    for (size_t i = 0; i < step.rows.size(); ++i) {
-        const StepRow& row = step.rows[i];
-        for (size_t pool = 0; pool < cache_->pools.size(); ++pool) {
-            PoolPages& pages = step.pools[i * cache_->pools.size() + pool];
-            pages.first = static_cast<int64_t>(step.new_pages.size());
-            if (row.appended() == 0)
-                continue;
-            pages.count = pages_for(*row.sequence, pool, row.appended());
-            pages.copies_last = row.sequence->must_copy_last(pool);
-            for (int64_t p = 0; p < pages.count; ++p)
-                step.new_pages.push_back(cache_->pools[pool].take());
-        }
+    const size_t num_pools = cache_->pools.size();
+    for (const size_t i : step.takers) {
+        PoolPages& pages = step.pools[i];
+        pages.first = static_cast<int64_t>(step.new_pages.size());
+        for (int64_t p = 0; p < pages.count; ++p)
+            step.new_pages.push_back(cache_->pools[i % num_pools].take());
     }
 }
 
 void Batch::give_back(const Step& step) noexcept {
-    for (size_t i = 0; i < step.pools.size(); ++i) {
+    if (step.new_pages.empty())  // none was needed, or none was taken yet
+        return;
+    for (const size_t i : step.takers) {
         const PoolPages& pages = step.pools[i];
         for (int64_t p = 0; p < pages.count; ++p)
             cache_->pools[i % cache_->pools.size()].release(
@@ -172,6 +180,8 @@ void Batch::close() noexcept {
 }
 
 Result<void> Batch::copy_shared_pages(const Step& step, void* queue) {
+    if (!step.copies_pages)
+        return {};
     const int64_t page_size = cache_->page_size();
     std::vector<int64_t> from, to;
     for (size_t pool = 0; pool < cache_->pools.size(); ++pool) {
@@ -206,10 +216,8 @@ Result<int64_t> Batch::pages_needed(const BatchInput& input, size_t pool) {
     if (Result<void> ok = check(input); !ok)
         return ok.error();
     int64_t needed = 0;
-    for (size_t i = 0; i < input.sequences.size(); ++i) {
-        if ((input.flags(i) & row_new_absent) == 0)
-            needed += pages_for(*input.sequences[i], pool, input.q_lens[i]);
-    }
+    for (size_t i = 0; i < input.sequences.size(); ++i)
+        needed += pages_for(*input.sequences[i], pool, input.appended(i));
     return needed;
 }
 
@@ -223,12 +231,8 @@ Result<void> Batch::begin(BatchInput input, void* queue) {
                      "batch has an open step; commit or abort it before the next begin");
     if (Result<void> ok = check(input); !ok)
         return ok;
-    if (Result<void> ok = check_free_pages(input); !ok)
-        return ok;
-    if (Result<void> ok = cache_->order().before(queue); !ok)
-        return ok;
-    make_rows(input, next_);
-    // From here on a failure gives the pages back, whether it is returned or thrown.
+    // A failure from here on forgets the rows and gives the pages back, whether it is returned or
+    // thrown.
     struct Undo {
         Batch* batch;
         ~Undo() {
@@ -238,20 +242,28 @@ Result<void> Batch::begin(BatchInput input, void* queue) {
             batch->next_.clear();
         }
     } undo{this};
+    make_rows(input, next_);
+    if (Result<void> ok = check_free_pages(next_); !ok)
+        return ok;
+    if (Result<void> ok = cache_->order().before(queue); !ok)
+        return ok;
+    make_room(next_);
     take_pages(next_);
     if (Result<void> ok = copy_shared_pages(next_, queue); !ok)
         return ok;
     if (Result<void> ok = plan_step(next_, input, queue); !ok)
         return ok;
-    if (Result<void> ok = cache_->order().after(queue); !ok)
-        return ok;
+    // The end of the step marks its queue, and until then it holds all its pages: only copies are
+    // worth a mark of their own, since the caller may end the step on another queue.
+    if (next_.copies_pages) {
+        if (Result<void> ok = cache_->order().after(queue); !ok)
+            return ok;
+    }
     undo.batch = nullptr;
     std::swap(step_, next_);
-    num_appended_ = 0;
-    for (const StepRow& row : step_.rows) {
+    num_appended_ = step_.num_appended;
+    for (const StepRow& row : step_.rows)
         row.sequence->set_in_batch(true);
-        num_appended_ += row.appended();
-    }
     num_out_rows_ = plans_.front().work.num_tokens() + input.padded_tokens;
     open();
     last_queue_ = queue;
@@ -276,6 +288,9 @@ Result<void> Batch::begin_dummy(int64_t rows, int64_t q_len, int64_t kv_len, voi
         return error(Code::argument, "kv_len is ", kv_len, "; it must be from q_len = ", q_len,
                      " to ", most / std::max<int64_t>(rows, 1), " at ", rows, " rows");
     if (Result<void> ok = check_bounds(rows, rows * q_len); !ok)
+        return ok;
+    // The plan's memory may still be read by the last step's work, on whatever queue that was.
+    if (Result<void> ok = cache_->order().before(queue); !ok)
         return ok;
     planned_.clear();
     for (size_t g = 0; g < plans_.size(); ++g) {
@@ -374,10 +389,14 @@ Result<void> Batch::commit(std::span<const int64_t> kept, bool keep_all,
         if (row.appended() == 0)
             continue;
         const int64_t length = row.start + (keep_all ? row.appended() : kept[i]);
-        if (length != row.start + row.appended())
+        const bool keeps_all = length == row.start + row.appended();
+        if (!keeps_all)
             planned_.clear();  // a page in the plan may be given back
         for (size_t pool = 0; pool < cache_->pools.size(); ++pool) {
             const PoolPages& pages = pages_of(step_, i, pool);
+            const bool may_lose = !keeps_all || kept_tokens(cache_->pool_window(pool)) >= 0;
+            if (pages.count == 0 && !may_lose)
+                continue;
             row.sequence->adopt(
                 pool,
                 std::span(step_.new_pages)

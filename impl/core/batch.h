@@ -41,6 +41,9 @@ struct BatchInput {
     int64_t padded_tokens = 0;
 
     int64_t flags(size_t row) const { return row_flags.empty() ? 0 : row_flags[row]; }
+    int64_t appended(size_t row) const {
+        return (flags(row) & row_new_absent) != 0 ? 0 : q_lens[row];
+    }
 };
 
 struct BatchQuery {
@@ -90,11 +93,16 @@ class Batch {
     struct Step {
         std::vector<StepRow> rows;
         std::vector<PoolPages> pools;  // [rows][pools]
+        std::vector<size_t> takers;    // which of `pools` take any page
+        std::vector<int64_t> needed;   // new pages of each pool, over all rows
         std::vector<int32_t> new_pages;
+        int64_t num_appended = 0;
+        bool copies_pages = false;
 
         void clear() {
             rows.clear();
             pools.clear();
+            takers.clear();
             new_pages.clear();
         }
     };
@@ -102,7 +110,6 @@ class Batch {
     struct RowEnd {
         int32_t item;
         int32_t piece;
-        int32_t run;
         int32_t table;  // one past its last page in page_table
         int32_t spare;  // entries kept free after it
     };
@@ -131,12 +138,14 @@ class Batch {
     Result<void> check_call(const AttendCall& call, bool kv_in_pages) const;
     Result<void> check_bounds(int64_t rows, int64_t tokens) const;
     int64_t pages_for(const Sequence& sequence, size_t pool, int64_t appended) const;
-    Result<void> check_free_pages(const BatchInput& input) const;
-    const PoolPages& pages_of(const Step& step, size_t row, size_t pool) const;
-    // The page that holds a row's token, `place` slots after its tail's first page's start.
-    int32_t page_at(const Step& step, size_t row, size_t pool, int64_t place) const;
+    Result<void> check_free_pages(const Step& step) const;
+    const PoolPages& pages_of(const Step& step, size_t row, size_t pool) const {
+        return step.pools[row * cache_->pools.size() + pool];
+    }
+    // The slot that holds or will hold a row's own token.
     int64_t slot_of(const Step& step, size_t row, size_t pool, int64_t position) const;
     void make_rows(BatchInput& input, Step& step) const;
+    void make_room(Step& step) const;
     void take_pages(Step& step) const noexcept;
     void give_back(const Step& step) noexcept;
     Result<void> copy_shared_pages(const Step& step, void* queue);

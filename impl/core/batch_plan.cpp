@@ -42,7 +42,7 @@ PlanShape shape_for(const Cache& cache, const BatchOptions& options, size_t grou
 DeviceFigures figures_of(const Cache& cache, size_t group) {
     const Model& model = cache.model();
     const std::vector<int64_t>& layers = model.groups()[group].layers;
-    DeviceFigures figures = cache.backend().figures(model.layer(layers.front()));
+    DeviceFigures figures = cache.context().figures(model.layer(layers.front()));
     for (const int64_t layer : layers) {
         const DeviceFigures other = cache.backend().figures(model.layer(layer));
         figures.few_rows = std::min(figures.few_rows, other.few_rows);
@@ -151,12 +151,11 @@ void Batch::start_work(size_t group, const Step& step, const BatchInput& input) 
         for (int64_t j = 0; j < row.q_len; ++j) {
             const int64_t position = row.start + j;
             const bool sees_all = row.flags != 0 || input.tree_mask != nullptr;
-            QueryToken token{};
+            QueryToken& token = work.tokens.emplace_back();
             token.position = static_cast<int32_t>(position);
             token.visible_begin = static_cast<int32_t>(first_visible(window, position));
             token.visible_end = static_cast<int32_t>(sees_all ? end : position + 1);
             token.new_begin = static_cast<int32_t>(row.start);
-            work.tokens.push_back(token);
         }
     }
     for (size_t s = 0; s + 2 < input.spans.size(); s += 3) {
@@ -230,12 +229,14 @@ void Batch::build_forest(size_t group, const Step& step) {
         int32_t run = run_of(row.sequence->parent(), plan, pool, shared_from);
         if (begin < end) {
             const auto offset = static_cast<int32_t>(work.page_table.size());
-            append_tail_pages(step, i, pool, tail.page_index(begin, page_size), work.page_table);
-            // A spare entry, so that the next steps can go on without a new plan.
-            work.page_table.push_back(work.page_table.back());
-            plan.forest.runs.push_back(
-                {run, offset, static_cast<int32_t>(tail.slot_in_page(begin, page_size)),
-                 static_cast<int32_t>(end - begin), static_cast<int32_t>(begin)});
+            // As a rule a run begins where its tail does: tell that without a division.
+            const bool is_whole = begin == tail.begin;
+            append_tail_pages(step, i, pool, is_whole ? 0 : tail.page_index(begin, page_size),
+                              work.page_table);
+            const int64_t slot = is_whole ? tail.first_slot : tail.slot_in_page(begin, page_size);
+            plan.forest.runs.push_back({run, offset, static_cast<int32_t>(slot),
+                                        static_cast<int32_t>(end - begin),
+                                        static_cast<int32_t>(begin)});
             run = static_cast<int32_t>(plan.forest.runs.size()) - 1;
         }
         plan.forest.rows.push_back(
@@ -245,16 +246,19 @@ void Batch::build_forest(size_t group, const Step& step) {
     }
 }
 
+// And a spare entry, so that the next steps can go on without a new plan.
 void Batch::append_tail_pages(const Step& step, size_t row, size_t pool, int64_t from,
                               std::vector<int32_t>& table) const {
     const std::vector<int32_t>& tail = step.rows[row].sequence->tail(pool).extent.pages;
     const PoolPages& pages = pages_of(step, row, pool);
     const int64_t old = static_cast<int64_t>(tail.size()) - (pages.copies_last ? 1 : 0);
-    if (from < old)
-        table.insert(table.end(), tail.begin() + from, tail.begin() + old);
     const int64_t skipped = std::max<int64_t>(0, from - old);
-    const auto fresh = step.new_pages.begin() + pages.first;
-    table.insert(table.end(), fresh + skipped, fresh + pages.count);
+    const int64_t kept = std::max<int64_t>(0, old - from);
+    const size_t first = table.size();
+    table.resize(first + static_cast<size_t>(kept + pages.count - skipped + 1));
+    int32_t* to = std::copy_n(tail.data() + std::min(from, old), kept, table.data() + first);
+    to = std::copy_n(step.new_pages.data() + pages.first + skipped, pages.count - skipped, to);
+    *to = to[-1];
 }
 
 void Batch::build_dummy(GroupPlan& plan, size_t pool, int64_t rows, int64_t q_len, int64_t kv_len) {

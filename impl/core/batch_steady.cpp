@@ -21,13 +21,15 @@ bool Batch::is_next_step(const Step& step, const BatchInput& input) const {
 }
 
 bool Batch::has_spare_table(const Step& step) const {
+    if (step.copies_pages)
+        return false;
     for (size_t g = 0; g < plans_.size(); ++g) {
         if (plans_[g].ends.size() != step.rows.size())
             return false;
         const size_t pool = cache_->pool_of(static_cast<int64_t>(g));
-        for (size_t i = 0; i < step.rows.size(); ++i) {
-            const PoolPages& pages = pages_of(step, i, pool);
-            if (pages.copies_last || pages.count > plans_[g].ends[i].spare)
+        for (const size_t at : step.takers) {
+            const RowEnd& end = plans_[g].ends[at / cache_->pools.size()];
+            if (at % cache_->pools.size() == pool && step.pools[at].count > end.spare)
                 return false;
         }
     }
@@ -37,23 +39,28 @@ bool Batch::has_spare_table(const Step& step) const {
 void Batch::advance_group(size_t group, const Step& step) {
     GroupPlan& plan = plans_[group];
     WorkList& work = plan.work;
-    const size_t pool = cache_->pool_of(static_cast<int64_t>(group));
     for (size_t i = 0; i < step.rows.size(); ++i) {
-        RowEnd& end = plan.ends[i];
-        const PoolPages& pages = pages_of(step, i, pool);
-        for (int64_t p = 0; p < pages.count; ++p) {
-            work.page_table[static_cast<size_t>(end.table++)] =
-                step.new_pages[static_cast<size_t>(pages.first + p)];
-            --end.spare;
-        }
+        const RowEnd& end = plan.ends[i];
         ++work.items[static_cast<size_t>(end.item)].num_kv_tokens;
         ++work.pieces[static_cast<size_t>(end.piece)].num_tokens;
-        ++plan.forest.runs[static_cast<size_t>(end.run)].length;
         QueryToken& token = work.tokens[i];
         ++token.position;
         ++token.visible_end;
         ++token.new_begin;
-        work.slots[i] = slot_of(step, i, pool, step.rows[i].start);
+        ++work.slots[i];
+    }
+    const size_t pool = cache_->pool_of(static_cast<int64_t>(group));
+    for (const size_t at : step.takers) {
+        if (at % cache_->pools.size() != pool)
+            continue;
+        const PoolPages& pages = step.pools[at];
+        const size_t row = at / cache_->pools.size();
+        RowEnd& end = plan.ends[row];
+        const auto taken = step.new_pages.begin() + pages.first;
+        std::copy_n(taken, pages.count, work.page_table.begin() + end.table);
+        end.table += static_cast<int32_t>(pages.count);
+        end.spare -= static_cast<int32_t>(pages.count);
+        work.slots[row] = *taken * cache_->page_size();  // the token is the first of a new page
     }
     const KvGeometry& kv = cache_->model().groups()[group].kv;
     plan.next_summary.kv_bytes += static_cast<int64_t>(step.rows.size()) * kv.num_kv_heads *
@@ -96,7 +103,7 @@ void Batch::remember_step(const Step& step, const BatchInput& input) {
 bool Batch::find_ends(size_t group, const Step& step) {
     GroupPlan& plan = plans_[group];
     const WorkList& work = plan.work;
-    plan.ends.assign(step.rows.size(), RowEnd{-1, -1, -1, 0, 1});
+    plan.ends.assign(step.rows.size(), RowEnd{-1, -1, 0, 1});
     for (size_t i = 0; i < work.items.size(); ++i) {
         const Item& item = work.items[i];
         if (item.num_tokens != 1)
@@ -110,8 +117,7 @@ bool Batch::find_ends(size_t group, const Step& step) {
         RowEnd& end = plan.ends[token];
         end.item = static_cast<int32_t>(i);
         end.piece = last;
-        end.run = plan.forest.rows[token].run;
-        const Run& run = plan.forest.runs[static_cast<size_t>(end.run)];
+        const Run& run = plan.forest.runs[static_cast<size_t>(plan.forest.rows[token].run)];
         const int64_t page_size = cache_->page_size();
         end.table = run.table_offset +
                     static_cast<int32_t>((run.first_slot + run.length + page_size - 1) / page_size);

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "impl/backend.h"
+#include "impl/core/plan/figures_file.h"
 
 namespace relayattn {
 
@@ -16,9 +17,17 @@ class Context {
     using Log = void (*)(void* user, int32_t level, const char* text);
     enum Level : int32_t { info = 0, warning = 1 };
 
-    explicit Context(std::unique_ptr<Backend> backend) : backend_(std::move(backend)) {}
+    explicit Context(std::unique_ptr<Backend> backend, FiguresTable measured = {})
+        : backend_(std::move(backend)), measured_(std::move(measured)) {}
 
     Backend& backend() const { return *backend_; }
+
+    // The backend's, or what was measured on this machine.
+    DeviceFigures figures(const Layer& layer) const {
+        DeviceFigures figures = backend_->figures(layer);
+        measured_.apply(backend_->info(), layer, figures);
+        return figures;
+    }
 
     void set_log(Log sink, void* user) {
         const std::lock_guard lock(mutex_);
@@ -34,6 +43,7 @@ class Context {
 
   private:
     std::unique_ptr<Backend> backend_;
+    const FiguresTable measured_;
     mutable std::mutex mutex_;
     Log log_ = nullptr;
     void* user_ = nullptr;

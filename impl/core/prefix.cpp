@@ -58,8 +58,8 @@ Result<std::shared_ptr<Prefix>> Prefix::create(const std::shared_ptr<Cache>& cac
     return std::make_shared<Prefix>(cache, std::move(node), begin);
 }
 
-Result<std::vector<int64_t>> Prefix::slots(int64_t layer, int64_t pos, int64_t num_tokens,
-                                           bool must_be_held) const {
+Result<std::vector<int64_t>> Prefix::slots(const Stretch& tokens, bool must_be_held) const {
+    const auto& [layer, pos, num_tokens] = tokens;
     const int64_t own = tail_->end - own_begin_;
     if (num_tokens < 0)
         return error(Code::argument, "kv.num_tokens is ", num_tokens, "; it must be at least 0");
@@ -90,25 +90,25 @@ Result<void> Prefix::write(int64_t layer, int64_t pos, const View& k, const View
     const std::lock_guard lock(cache_->mutex);
     if (!tail_->is_open)
         return error(Code::state, "prefix is sealed; it can no longer be written");
-    Result<std::vector<int64_t>> where = slots(layer, pos, num_tokens, false);
-    if (!where)
-        return where.error();
-    if (Result<void> ok = cache_->order().before(queue); !ok)
-        return ok;
-    if (Result<void> ok = cache_->backend().write(cache_->store(layer), k, v, *where, queue); !ok)
-        return ok;
-    return cache_->order().after(queue);
+    return transfer(&Backend::write, {layer, pos, num_tokens}, false, k, v, queue);
 }
 
 Result<void> Prefix::read(int64_t layer, int64_t pos, const View& k, const View& v,
                           int64_t num_tokens, void* queue) {
     const std::lock_guard lock(cache_->mutex);
-    Result<std::vector<int64_t>> where = slots(layer, pos, num_tokens, true);
+    return transfer(&Backend::read, {layer, pos, num_tokens}, true, k, v, queue);
+}
+
+Result<void> Prefix::transfer(Transfer operation, const Stretch& tokens, bool must_be_held,
+                              const View& k, const View& v, void* queue) const {
+    Result<std::vector<int64_t>> where = slots(tokens, must_be_held);
     if (!where)
         return where.error();
     if (Result<void> ok = cache_->order().before(queue); !ok)
         return ok;
-    if (Result<void> ok = cache_->backend().read(cache_->store(layer), k, v, *where, queue); !ok)
+    Backend& backend = cache_->backend();
+    if (Result<void> ok = (backend.*operation)(cache_->store(tokens.layer), k, v, *where, queue);
+        !ok)
         return ok;
     return cache_->order().after(queue);
 }

@@ -43,8 +43,14 @@ class Prefix {
     void hang(std::shared_ptr<Node> tail) noexcept { tail_ = std::move(tail); }
 
   private:
-    Result<std::vector<int64_t>> slots(int64_t layer, int64_t pos, int64_t num_tokens,
-                                       bool must_be_held) const;
+    struct Stretch {
+        int64_t layer, pos, num_tokens;  // of its own tokens
+    };
+    using Transfer = decltype(&Backend::write);  // or read
+    Result<std::vector<int64_t>> slots(const Stretch& tokens, bool must_be_held) const;
+    // Lets the backend move K and V between the views and the tokens' slots, in the queues' order.
+    Result<void> transfer(Transfer operation, const Stretch& tokens, bool must_be_held,
+                          const View& k, const View& v, void* queue) const;
 
     std::shared_ptr<Cache> cache_;
     std::shared_ptr<Node> tail_;

@@ -158,9 +158,9 @@ std::vector<int32_t> Sequence::pages(size_t pool) const {
     return all;
 }
 
-bool Sequence::must_copy_last(size_t pool) const {
+bool Sequence::shares_last(size_t pool) const {
     const Tail& tail = tails_[pool];
-    return tail.may_share_last && !tail.extent.pages.empty() &&
+    return !tail.extent.pages.empty() &&
            tail.extent.slot_in_page(length_, cache_->page_size()) != 0 &&
            cache_->pools[pool].is_shared(tail.extent.pages.back());
 }

@@ -52,7 +52,9 @@ class Sequence {
     void set_in_batch(bool in_batch) { in_batch_ = in_batch; }
 
     // Whether the page that the next token goes to must be copied first.
-    bool must_copy_last(size_t pool) const;
+    bool must_copy_last(size_t pool) const {
+        return tails_[pool].may_share_last && shares_last(pool);
+    }
     // Room for so many pages more, so that adopt cannot fail.
     void make_room(size_t pool, int64_t pages);
     // Takes over new pages after a step that kept tokens up to `length`.
@@ -64,6 +66,7 @@ class Sequence {
 
   private:
     Result<void> check_free(const char* what) const;
+    bool shares_last(size_t pool) const;
     // Moves its own tokens before `position` into a node that it then hangs under.
     void freeze_tail(int64_t position);
     std::vector<Extent> extents() const;

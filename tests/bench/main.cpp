@@ -2,13 +2,16 @@
 #include <relayattn/relayattn.h>
 
 #include <cstdlib>
+#include <filesystem>
 #include <fstream>
 #include <iostream>
 #include <nlohmann/json.hpp>
 
+#include "calibrate.h"
 #include "device.h"
 #include "measure.h"
 #include "options.h"
+#include "plot.h"
 #include "report.h"
 #include "support/api.h"
 
@@ -62,21 +65,42 @@ std::vector<Cell> measure_all(Device& device, ra_context context, const Options&
     return cells;
 }
 
-void write_json(const std::string& path, const nlohmann::json& records) {
+void write_text(const std::string& path, const std::string& text) {
     std::ofstream file(path);
-    file << records.dump(1) << "\n";
+    file << text;
     file.close();
     if (!file)
         throw std::runtime_error("cannot write " + path);
 }
 
+// A plot is drawn from the JSON: without a name of its own, that lies beside the plot for a moment.
+void write_results(const Options& options, const nlohmann::json& records) {
+    const std::string path = options.json.empty() ? options.plot + ".json" : options.json;
+    write_text(path, records.dump(1) + "\n");
+    if (options.plot.empty())
+        return;
+    draw_plot(path, options.plot);
+    if (options.json.empty())
+        std::filesystem::remove(path);
+}
+
 void run(const Options& options) {
+    if (!options.plot.empty())
+        check_plotter();
+    if (!options.calibrate.empty())
+        unsetenv("RELAYATTN_FIGURES");  // it is to be measured anew
     const api::Context context = make_context(options);
     const bool gpu = options.backend == RA_BACKEND_CUDA;
     const int64_t threads = gpu ? 0 : query(context, RA_CONTEXT_INFO_NUM_THREADS);
     const std::string isa = gpu ? "sm_" + std::to_string(query(context, RA_CONTEXT_INFO_SM))
                                 : isa_name(query(context, RA_CONTEXT_INFO_ISA));
     const auto device = gpu ? make_cuda_device(options.ordinal) : make_cpu_device(threads);
+    if (!options.calibrate.empty()) {
+        const std::string text = calibrate(*device, context, options, isa, threads);
+        write_text(options.calibrate, text);
+        std::cout << text;
+        return;
+    }
     nlohmann::json machine = device->describe();
     std::cout << machine.dump() << "\ninstruction set " << isa << "; ceilings: " << std::flush;
     print_ceilings(std::cout, device->measure_ceilings());
@@ -93,8 +117,8 @@ void run(const Options& options) {
     std::cout << "best ceilings of the run: ";
     print_ceilings(std::cout, report.ceilings);
     print_table(std::cout, report);
-    if (!options.json.empty())
-        write_json(options.json, to_json(report, options));
+    if (!options.json.empty() || !options.plot.empty())
+        write_results(options, to_json(report, options));
 }
 
 }  // namespace

@@ -170,11 +170,12 @@ std::vector<Cell> measure(Device& device, ra_context context, const Shape& shape
                           const Options& options) {
     const Inputs inputs(dtypes);
     std::optional<Scene> shared, copied;
+    const int64_t page_size = options.page_size > 0 ? options.page_size : shape.page_size;
     const auto scene_of = [&](Mode mode) -> Scene& {
         const bool copies = mode == Mode::copies;
         std::optional<Scene>& scene = copies ? copied : shared;
         if (!scene)
-            scene.emplace(device, context, shape, inputs, dtypes, options.page_size, copies);
+            scene.emplace(device, context, shape, inputs, dtypes, page_size, copies);
         return *scene;
     };
     std::vector<std::unique_ptr<Case>> cases;

@@ -11,7 +11,7 @@ namespace {
 
 // The arguments as they were written.
 struct Words {
-    std::string device = "cpu", json, isa;
+    std::string device = "cpu", json, isa, plot, calibrate;
     std::vector<std::string> shapes, dtypes{"bf16"}, modes{"auto"};
     int64_t threads = 0, page_size = 0, repeat = 0;
     bool cold = false, warm = false, graph = false, check = false, paced = false, list = false;
@@ -29,7 +29,7 @@ constexpr const char* k_footer =
     "read = a kernel that only reads the same bytes; the ratios floor/t and read/t, where t is "
     "the\n"
     "minimum on a CPU and the median on a GPU; begin = a steady decode step's ra_batch_begin.\n"
-    "A bad argument is answered by one sentence and exit code 2. Plots: plot.py, from the JSON.";
+    "A bad argument is answered by one sentence and exit code 2.";
 
 void declare(CLI::App& app, Words& words) {
     app.add_option("--device", words.device, "cpu, or cuda[:N] (default cpu)");
@@ -48,9 +48,16 @@ void declare(CLI::App& app, Words& words) {
     app.add_option("--isa", words.isa,
                    "instruction set of a CPU context, as RELAYATTN_ISA; the floor is then that of "
                    "this set");
-    app.add_option("--page-size", words.page_size, "tokens a page; 0 = the library's choice");
+    app.add_option("--page-size", words.page_size,
+                   "tokens a page; 0 = the shape's, as a rule the library's choice");
     app.add_option("--repeat", words.repeat, "clean samples of each cell (default 7; GPU 60)");
     app.add_option("--json", words.json, "write the machine and all results to this file");
+    app.add_option("--plot", words.plot,
+                   "also draw the results to this file (.svg, .png or .pdf); needs Python with "
+                   "matplotlib");
+    app.add_option("--calibrate", words.calibrate,
+                   "instead of shapes, measure what the library's cost model needs to know, for "
+                   "each --dtype, and write it to this file: RELAYATTN_FIGURES then names it");
     app.add_flag("--cold", words.cold, "read a large buffer before each sample (default)");
     app.add_flag("--warm", words.warm, "repeat without that");
     app.add_flag("--graph", words.graph, "time replays of a captured graph (GPU)");
@@ -122,6 +129,11 @@ void check_together(const Words& words, const Options& options) {
     const bool gpu = options.backend == RA_BACKEND_CUDA;
     if (words.graph && !gpu)
         throw UsageError("--graph is given with --device cpu; only a GPU has graphs");
+    if (!words.calibrate.empty() &&
+        !(words.shapes.empty() && words.json.empty() && words.plot.empty() && !words.paced))
+        throw UsageError(
+            "--calibrate measures shapes of its own; leave out --shapes, --json, --plot and "
+            "--paced");
     if (gpu && (words.threads != 0 || !words.isa.empty()))
         throw UsageError("--threads and --isa belong to --device cpu");
 }
@@ -157,6 +169,8 @@ Options options_of(const Words& words) {
     options.check = words.check;
     options.paced = words.paced;
     options.json = words.json;
+    options.plot = words.plot;
+    options.calibrate = words.calibrate;
     return options;
 }
 

@@ -26,7 +26,8 @@ struct Options {
     bool graph = false;
     bool check = false;
     bool paced = false;
-    std::string json;
+    std::string json, plot;
+    std::string calibrate;  // the file to write; then no shape is measured
 };
 
 // Throws UsageError, or Answered when the arguments asked for nothing but a text.

@@ -64,6 +64,7 @@ json cell_record(const Report& report, const Cell& cell, const Options& options)
             {"prefix_tokens", longest_chain},
             {"tail_tokens", shape.tail_tokens()},
             {"q_len", shape.q_len},
+            {"page_size", options.page_size > 0 ? options.page_size : shape.page_size},
             {"device", report.machine.at("device")},
             {"isa", report.isa},
             {"dtype", cell.dtypes.name()},

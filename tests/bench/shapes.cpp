@@ -102,8 +102,14 @@ std::vector<Shape> odd_shapes() {
     long_tail.name = "long-tail/B64/P8192/S256+100000";
     long_tail.spelled.clear();
     long_tail.rows.front().tail = 100000;
+
+    Shape small_pages = one_prefix(k_llama3_8b, 64, 8192, 256);
+    small_pages.name = "page-size-16/B64/P8192/S256";
+    small_pages.spelled.clear();
+    small_pages.page_size = 16;
     return {one_prefix(k_llama3_8b, 64, 8192, 256),
             one_prefix(k_llama3_8b, 64, 8192, 1, 1024),
+            small_pages,
             one_prefix(k_qwen25_14b, 64, 8192, 256),
             one_prefix(k_qwen25_7b, 64, 8192, 256),
             one_prefix(k_head_dim_96, 64, 8192, 256),

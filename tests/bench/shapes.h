@@ -30,6 +30,7 @@ struct Shape {
     std::vector<SharedPrefix> prefixes;
     std::vector<Row> rows;
     int64_t q_len = 1;
+    int64_t page_size = 0;  // 0 = the library's choice
 
     int64_t num_rows() const { return static_cast<int64_t>(rows.size()); }
     int64_t chain_tokens(int64_t prefix) const;  // own and inherited; 0 for -1

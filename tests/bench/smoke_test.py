@@ -28,7 +28,11 @@ def check(condition, what):
 
 
 def refuses(arguments, part_of_sentence):
-    done = run(*arguments)
+    refuses_with({}, arguments, part_of_sentence)
+
+
+def refuses_with(variables, arguments, part_of_sentence):
+    done = run(*arguments, env={**os.environ, **variables})
     check(done.returncode == 2, f"{arguments} exits with {done.returncode}, not 2")
     lines = done.stderr.strip().splitlines()
     check(len(lines) == 1 and part_of_sentence in lines[0], f"{arguments} answers {done.stderr!r}")
@@ -86,11 +90,48 @@ def answers_bad_arguments():
     refuses(["--isa", "mmx"], '"mmx"')
     refuses(["--cold", "--warm"], "--cold and --warm")
     refuses(["--graph"], "only a GPU has graphs")
+    refuses(["--calibrate", "x", "--shapes", "cpu"], "--calibrate measures shapes of its own")
     refuses(["--unknown"], "--unknown")
     check(run("--help").returncode == 0 and "--json" in run("--help").stdout, "--help")
     check("llama3-8b/B32/P8192/S128" in run("--list").stdout, "--list")
 
 
+def calibrates():
+    with tempfile.TemporaryDirectory() as directory:
+        path = os.path.join(directory, "figures")
+        done = run("--calibrate", path, "--dtype", "f32", "--repeat", "1", "--threads", "2")
+        check(done.returncode == 0, f"--calibrate: exit code {done.returncode}: {done.stderr}")
+        with open(path, encoding="utf-8") as file:
+            header, _, *lines = file.read().splitlines()
+        check(header == "relayattn-figures 1" and len(lines) == 3, f"--calibrate wrote {lines}")
+        for line in lines:
+            fields = dict(word.split("=") for word in line.split())
+            check(all(float(fields[name]) > 0 for name in ("read", "few", "many")), line)
+        tiny = ["--shapes", "2,4/2,64,64,8", "--dtype", "f32", "--repeat", "1", "--warm"]
+        done = run(*tiny, env={**os.environ, "RELAYATTN_FIGURES": path})
+        check(done.returncode == 0, f"the figures are not taken: {done.stderr}")
+        with open(path, "a", encoding="utf-8") as file:
+            file.write("device=cpu\n")
+        done = run(*tiny, env={**os.environ, "RELAYATTN_FIGURES": path})
+        check(done.returncode == 2 and f"{path} line 6: target is missing" in done.stderr,
+              f"a malformed file is answered by {done.stderr!r}")
+
+
+def plots_or_says_what_is_missing():
+    with tempfile.TemporaryDirectory() as directory:
+        path = os.path.join(directory, "plot.svg")
+        done = run("--shapes", "2,4/2,64,64,8", "--repeat", "1", "--warm", "--plot", path)
+        if done.returncode == 0:
+            with open(path, encoding="utf-8") as file:
+                check("<svg" in file.read(), "--plot wrote no SVG")
+            check(os.listdir(directory) == ["plot.svg"], "--plot left something behind")
+        else:
+            check(done.returncode == 2 and "matplotlib" in done.stderr, f"--plot: {done.stderr}")
+    refuses_with({"PYTHON": "/nonexistent/python"}, ["--plot", "x.svg"], "--plot needs matplotlib")
+
+
 measures_and_writes_json()
+calibrates()
+plots_or_says_what_is_missing()
 answers_paced_rounds()
 answers_bad_arguments()

@@ -219,6 +219,9 @@
  * Environment.
  *     RELAYATTN_ISA          scalar, avx2 or avx512: use this instruction set instead of the best
  *                            one. Read when a CPU context is created.
+ *     RELAYATTN_FIGURES      file of measured figures for the cost model, as relayattn-bench
+ *                            --calibrate writes it, in place of the built-in ones. Read when a
+ *                            context is created; a malformed line is RA_ERROR_ARGUMENT.
  *     RELAYATTN_PLUGIN_PATH  file or folder of librelayattn-cuda.so, and the only place then tried;
  *                            else it is sought beside this library, then where the system looks.
  *
@@ -506,7 +509,8 @@ ra_status ra_context_options_init(ra_context_options* o, int64_t struct_size);
  * threads; for CUDA it loads the plugin, opens the GPU's primary context and prepares its kernels,
  * and leaves the thread's current device as it was. Several contexts of one device may exist.
  *
- * Errors: RA_ERROR_ARGUMENT: a field of *o is out of bounds, or RELAYATTN_ISA is an unknown name.
+ * Errors: RA_ERROR_ARGUMENT: a field of *o is out of bounds, RELAYATTN_ISA is an unknown name,
+ * or the file of RELAYATTN_FIGURES is missing or malformed.
  * RA_ERROR_UNSUPPORTED: numa_node is not -1, or the machine lacks what RELAYATTN_ISA names.
  * RA_ERROR_DEVICE: ordinal is not 0 for the CPU; the threads could not be started; or, for CUDA, no
  * plugin, driver or such GPU, the plugin is of another build, or the GPU is too old: the text has

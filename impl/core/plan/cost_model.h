@@ -1,6 +1,7 @@
 // How long work takes on a device: pure functions over the device's figures.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 
 #include "impl/core/layer.h"
@@ -20,8 +21,29 @@ struct CostShape {
 };
 
 // One worker's time for `kv_tokens` of one KV head against `rows` rows, when all workers are busy.
-double unit_ns(const DeviceFigures& figures, const CostShape& shape, int64_t kv_tokens,
-               int64_t rows);
+// Asked many times in a step, so the divisions are done once.
+class UnitCost {
+  public:
+    UnitCost() = default;
+    UnitCost(const DeviceFigures& figures, const CostShape& shape);
+
+    double ns(int64_t kv_tokens, int64_t rows) const {
+        return work_ns(kv_tokens, rows) + (rows <= few_rows_ ? few_item_ns_ : many_item_ns_);
+    }
+
+    // Without the fixed cost of an item.
+    double work_ns(int64_t kv_tokens, int64_t rows) const {
+        const double product =
+            static_cast<double>(rows) * (rows <= few_rows_ ? few_row_ns_ : many_row_ns_);
+        return static_cast<double>(kv_tokens) * std::max(read_ns_, product);
+    }
+
+  private:
+    int64_t few_rows_ = 0;
+    double read_ns_ = 0;                       // of one token
+    double few_row_ns_ = 0, many_row_ns_ = 0;  // of one token and row
+    double few_item_ns_ = 0, many_item_ns_ = 0;
+};
 
 // A run of kv_tokens that `sequences` sequences with `query_tokens` tokens in all share: the time
 // of the whole device if it is read once for all, and once for each.

@@ -17,6 +17,7 @@ struct DeviceFigures {
     double few_flops_per_ns = 50;    // all workers together, few-row kernel
     double many_flops_per_ns = 200;  // all workers together, many-row kernel
     double item_ns = 300;            // fixed cost of one item on one KV head
+    double many_item_ns = 0;         // what it is more for an item with many rows
     double partial_ns = 20;          // writing and merging one partial of one query head
     double balance = 1;              // largest item, as a share of one worker's part of the work
     double launch_ns = 0;            // fixed cost of an attend that has partials to merge

@@ -17,6 +17,9 @@ int64_t round_up(int64_t value, int64_t multiple) {
 PlanSummary Planner::plan(const Forest& forest, const PlannerOptions& options, WorkList& work) {
     forest_ = &forest;
     options_ = options;
+    unit_ = UnitCost(options.figures, options.shape);
+    tile_tokens_ = static_cast<int32_t>(
+        std::max<int64_t>(1, options.figures.tile_rows / options.shape.rows_per_token));
     has_tree_ = work.tree_mask != nullptr;
     count_branches();
     order_tokens(work);
@@ -183,12 +186,14 @@ double Planner::total_ns() const {
     const DeviceFigures& figures = options_.figures;
     for (const Group& group : groups_) {
         const int64_t rows = group.num_tokens * options_.shape.rows_per_token;
+        if (rows <= figures.tile_rows) {
+            total += unit_.ns(group.kv_tokens, rows);
+            continue;
+        }
         const int64_t tiles = (rows + figures.tile_rows - 1) / figures.tile_rows;
-        total +=
-            static_cast<double>(tiles * options_.shape.kv.num_kv_heads) *
-            unit_ns(figures, options_.shape, group.kv_tokens, std::min(rows, figures.tile_rows));
+        total += static_cast<double>(tiles) * unit_.ns(group.kv_tokens, figures.tile_rows);
     }
-    return total;
+    return total * static_cast<double>(options_.shape.kv.num_kv_heads);
 }
 
 void Planner::emit_all(WorkList& work, double target_ns) {
@@ -200,10 +205,12 @@ void Planner::emit_all(WorkList& work, double target_ns) {
 }
 
 void Planner::emit_group(const Group& group, WorkList& work, double target_ns) {
-    const auto tile = static_cast<int32_t>(
-        std::max<int64_t>(1, options_.figures.tile_rows / options_.shape.rows_per_token));
+    if (group.num_tokens <= tile_tokens_) {
+        emit_tile(group, group.first_token, group.num_tokens, work, target_ns);
+        return;
+    }
     // Even tiles: 5 tokens in tiles of 4 are 3 + 2, not 4 + 1.
-    const int32_t tiles = (group.num_tokens + tile - 1) / tile;
+    const int32_t tiles = (group.num_tokens + tile_tokens_ - 1) / tile_tokens_;
     for (int32_t i = 0; i < tiles; ++i) {
         const auto first = static_cast<int32_t>(int64_t{group.num_tokens} * i / tiles);
         const auto end = static_cast<int32_t>(int64_t{group.num_tokens} * (i + 1) / tiles);
@@ -250,7 +257,9 @@ void Planner::emit_tile(const Group& group, int32_t first, int32_t count, WorkLi
 
 int64_t Planner::chunk_length(int64_t kv_tokens, int64_t rows, double target_ns) const {
     const DeviceFigures& figures = options_.figures;
-    const double cost = unit_ns(figures, options_.shape, kv_tokens, rows);
+    const double cost = unit_.ns(kv_tokens, rows);
+    if (cost <= target_ns)
+        return kv_tokens;
     const int64_t most = std::max<int64_t>(1, kv_tokens / figures.min_chunk);
     const auto wanted = static_cast<int64_t>(std::min(cost / std::max(target_ns, 1.0), 1e6) + 0.99);
     const int64_t chunks = std::clamp<int64_t>(wanted, 1, most);
@@ -259,34 +268,40 @@ int64_t Planner::chunk_length(int64_t kv_tokens, int64_t rows, double target_ns)
 
 void Planner::emit_item(const Group& group, int32_t first, int32_t count, Range kv, Range all_see,
                         WorkList& work) {
-    Item item{};
-    item.first_piece = static_cast<int32_t>(work.pieces.size());
-    item.first_token = first;
-    item.num_tokens = count;
+    // Built in place, here and for tokens: a copy right after the fields are written would wait for
+    // them to reach the cache.
+    const auto first_piece = static_cast<int32_t>(work.pieces.size());
+    int32_t kv_tokens = 0;
     for (int32_t i = 0; i < group.num_pieces; ++i) {
-        Piece piece = group_pieces_[static_cast<size_t>(group.first_piece + i)];
-        const auto skip = static_cast<int32_t>(std::max<int64_t>(0, kv.begin - piece.position));
+        const Piece& whole = group_pieces_[static_cast<size_t>(group.first_piece + i)];
+        const auto skip = static_cast<int32_t>(std::max<int64_t>(0, kv.begin - whole.position));
         const auto end =
-            static_cast<int32_t>(std::min<int64_t>(piece.num_tokens, kv.end - piece.position));
+            static_cast<int32_t>(std::min<int64_t>(whole.num_tokens, kv.end - whole.position));
         if (skip >= end)
+            continue;
+        Piece& piece = work.pieces.emplace_back(whole);
+        piece.num_tokens = end - skip;
+        kv_tokens += piece.num_tokens;
+        if (skip == 0)
             continue;
         const int64_t slot = int64_t{piece.first_slot} + skip;
         piece.table_offset += static_cast<int32_t>(slot / options_.page_size);
         piece.first_slot = static_cast<int32_t>(slot % options_.page_size);
         piece.position += skip;
-        piece.num_tokens = end - skip;
-        item.num_kv_tokens += piece.num_tokens;
-        work.pieces.push_back(piece);
     }
-    item.num_pieces = static_cast<int32_t>(work.pieces.size()) - item.first_piece;
-    if (item.num_pieces == 0)
+    if (kv_tokens == 0)
         return;
     const Piece& last = work.pieces.back();
-    const int64_t begin = work.pieces[static_cast<size_t>(item.first_piece)].position;
+    const int64_t begin = work.pieces[static_cast<size_t>(first_piece)].position;
     const int64_t end = last.position + last.num_tokens;
+    Item& item = work.items.emplace_back();
+    item.first_piece = first_piece;
+    item.num_pieces = static_cast<int32_t>(work.pieces.size()) - first_piece;
+    item.num_kv_tokens = kv_tokens;
+    item.first_token = first;
+    item.num_tokens = count;
     item.masked = begin < all_see.begin || end > all_see.end ? 1 : 0;
     item.tree = has_tree_ && end > all_see.end ? 1 : 0;
-    work.items.push_back(item);
 }
 
 void Planner::assign_partials(WorkList& work) {
@@ -354,14 +369,17 @@ void Planner::order_items(WorkList& work) {
         return (many ? 0 : levels) + levels - 1 - (log2 * steps + below);
     };
     buckets_.assign(2 * levels + 1, 0);
-    for (const Item& item : work.items)
-        ++buckets_[static_cast<size_t>(bucket(item)) + 1];
+    bucket_of_.resize(work.items.size());
+    for (size_t i = 0; i < work.items.size(); ++i) {
+        bucket_of_[i] = static_cast<uint16_t>(bucket(work.items[i]));
+        ++buckets_[size_t{bucket_of_[i]} + 1];
+    }
     for (size_t b = 1; b < buckets_.size(); ++b)
         buckets_[b] += buckets_[b - 1];
     work.num_many = buckets_[levels];
     sorted_.resize(work.items.size());
-    for (const Item& item : work.items)
-        sorted_[static_cast<size_t>(buckets_[static_cast<size_t>(bucket(item))]++)] = item;
+    for (size_t i = 0; i < work.items.size(); ++i)
+        sorted_[static_cast<size_t>(buckets_[bucket_of_[i]]++)] = work.items[i];
     work.items.swap(sorted_);
 }
 

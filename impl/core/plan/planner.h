@@ -79,7 +79,10 @@ class Planner {
     std::vector<Piece> group_pieces_;
     std::vector<int32_t> partials_of_;  // per token
     std::vector<Item> sorted_;
+    std::vector<uint16_t> bucket_of_;  // per item
     std::vector<int32_t> buckets_;
+    UnitCost unit_;
+    int32_t tile_tokens_ = 1;  // most query tokens of an item
     bool has_tree_ = false;
 };
 
