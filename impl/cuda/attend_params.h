@@ -17,15 +17,36 @@ struct WorkCounts {
     int32_t num_tokens;
     int32_t num_merged;  // entries of merged_tokens
     int32_t padded_tokens;
-    int32_t ticket;  // of the work drawn so far; 0 at upload, and again when an attend is done
+    int32_t reserved[3];
+};
+
+// What a kernel needs before an item's copies can start.
+struct ItemHead {
+    Item item;    // first_token: index in item_tokens, or ~token where tokens are consecutive
+    Piece piece;  // the first; table_offset may lead to the record's own pages
+    int32_t append_from;   // positions from here on are new tokens, in the call's tensors
+    int32_t append_token;  // the new token at position 0, so to speak
     int32_t reserved[2];
 };
+
+constexpr int k_record_pages = 16;
+
+// An item as kernels read it: one load from here to the keys.
+struct alignas(128) ItemRecord {
+    ItemHead head;
+    int32_t pages[k_record_pages];  // of the first piece, if it has no more
+};
+static_assert(sizeof(ItemRecord) == 128);
+
+// Stands for "nothing is appended": beyond every position, and far enough from the ends of int32_t
+// to be subtracted from.
+constexpr int32_t k_no_position = 1 << 30;
 
 // The work list in device memory (see impl/core/plan/work_list.h), and the partials' scratch.
 struct DeviceWork {
     const WorkCounts* counts;
     int64_t bytes;  // from counts on: the block that holds everything down to slots
-    const Item* items;
+    const ItemRecord* items;
     const Piece* pieces;
     const int32_t* page_table;
     const int32_t* item_tokens;
@@ -37,6 +58,13 @@ struct DeviceWork {
     int64_t tree_stride;
     float* partial_o;    // [num_partials][num_q_heads][head_dim_v]
     float* partial_lse;  // [num_partials][num_q_heads], natural log, -inf = empty
+
+#ifdef __CUDACC__
+    __device__ __forceinline__ int32_t token_of(const Item& item, int32_t index) const {
+        return item.first_token < 0 ? ~item.first_token + index
+                                    : item_tokens[item.first_token + index];
+    }
+#endif
 };
 
 // Strides in elements of the tensor's dtype.
@@ -71,11 +99,19 @@ struct AttendParams {
     Dtype q_dtype, kv_dtype, out_dtype;
 };
 
-// What the host knows when it launches: exact counts, or the plan's upper bounds when the launch
-// may be captured. Kernels loop over their items, so that any grid is right.
+// What the host knows when it launches. A launch that is captured may be replayed for later steps,
+// which may have other numbers: its kernels suit any, and the numbers are a guess. Kernels loop
+// over their items, so that any grid is right.
 struct LaunchBounds {
-    int32_t num_many, num_few, num_tokens, num_merged, padded_tokens;
+    int32_t num_many, num_few;                      // items of the step that is set now
+    int32_t num_tokens, num_merged, padded_tokens;  // at most
+    int32_t many_rows;  // at most so many rows per KV head has a many-row item
+    int32_t max_items;  // that the device memory of the work list holds
     int32_t num_sms;
+    bool replayed;
+
+    int32_t most_items() const { return replayed ? max_items : num_many + num_few; }
+    bool may_relay() const { return replayed || num_many > 0; }
 };
 
 }  // namespace relayattn::cuda

@@ -81,39 +81,33 @@ Result<std::unique_ptr<QueueOrder>> CudaBackend::create_order() {
 
 Result<void> CudaBackend::write(const LayerStore& store, const View& k, const View& v,
                                 std::span<const int64_t> slots, void* queue) {
-    if (slots.empty())
-        return {};
-    const Gpu::Current current(*gpu_);
-    const RelaxedCapture relaxed;
-    const auto heads = static_cast<int32_t>(store.geometry.num_kv_heads);
-    const Move moves[2] = {
-        {k_rows(store), rows_of(k), heads, row_bytes(store, store.geometry.head_dim_k)},
-        {v_rows(store), rows_of(v), heads, row_bytes(store, store.geometry.head_dim_v)}};
-    return uploads_.with(slots.data(), bytes_of(slots), stream_of(queue), [&](const char* copy) {
-        MoveSlots where;
-        where.to = reinterpret_cast<const int64_t*>(copy);
-        where.count = static_cast<int64_t>(slots.size());
-        launch_moves(moves, where, stream_of(queue));
-        return check_launch("write");
-    });
+    return transfer(true, store, k, v, slots, queue);
 }
 
 Result<void> CudaBackend::read(const LayerStore& store, const View& k, const View& v,
                                std::span<const int64_t> slots, void* queue) {
+    return transfer(false, store, k, v, slots, queue);
+}
+
+Result<void> CudaBackend::transfer(bool into_pages, const LayerStore& store, const View& k,
+                                   const View& v, std::span<const int64_t> slots, void* queue) {
     if (slots.empty())
         return {};
     const Gpu::Current current(*gpu_);
     const RelaxedCapture relaxed;
-    const auto heads = static_cast<int32_t>(store.geometry.num_kv_heads);
-    const Move moves[2] = {
-        {rows_of(k), k_rows(store), heads, row_bytes(store, store.geometry.head_dim_k)},
-        {rows_of(v), v_rows(store), heads, row_bytes(store, store.geometry.head_dim_v)}};
+    const auto move = [&](const Rows& pages, const Rows& view, int64_t dim) {
+        return Move{into_pages ? pages : view, into_pages ? view : pages,
+                    static_cast<int32_t>(store.geometry.num_kv_heads), row_bytes(store, dim)};
+    };
+    const Move moves[2] = {move(k_rows(store), rows_of(k), store.geometry.head_dim_k),
+                           move(v_rows(store), rows_of(v), store.geometry.head_dim_v)};
     return uploads_.with(slots.data(), bytes_of(slots), stream_of(queue), [&](const char* copy) {
+        const auto* device = reinterpret_cast<const int64_t*>(copy);
         MoveSlots where;
-        where.from = reinterpret_cast<const int64_t*>(copy);
+        (into_pages ? where.to : where.from) = device;
         where.count = static_cast<int64_t>(slots.size());
         launch_moves(moves, where, stream_of(queue));
-        return check_launch("read");
+        return check_launch(into_pages ? "write" : "read");
     });
 }
 

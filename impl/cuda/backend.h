@@ -35,6 +35,9 @@ class CudaBackend final : public Backend {
     Result<void> merge(const MergeCall& call, void* queue) override;
 
   private:
+    Result<void> transfer(bool into_pages, const LayerStore& store, const View& k, const View& v,
+                          std::span<const int64_t> slots, void* queue);
+
     SharedGpu gpu_;
     Kernels kernels_;
     UploadRing uploads_;

@@ -16,6 +16,7 @@ struct Driver {
     CUresult (*release)(CUdevice) = nullptr;
     CUresult (*push)(CUcontext) = nullptr;
     CUresult (*pop)(CUcontext*) = nullptr;
+    CUresult (*current)(CUcontext*) = nullptr;
     const char* missing = nullptr;
 };
 
@@ -36,6 +37,7 @@ Driver open_driver() {
     find(driver.release, "cuDevicePrimaryCtxRelease_v2");
     find(driver.push, "cuCtxPushCurrent_v2");
     find(driver.pop, "cuCtxPopCurrent_v2");
+    find(driver.current, "cuCtxGetCurrent");
     return driver;
 }
 
@@ -103,7 +105,12 @@ Gpu::~Gpu() {
         driver().release(ordinal_);
 }
 
-Gpu::Current::Current(const Gpu& gpu) : pushed_(driver().push(gpu.context_) == CUDA_SUCCESS) {}
+// Asking costs half of pushing and popping, and as a rule it is current already.
+Gpu::Current::Current(const Gpu& gpu) {
+    CUcontext now = nullptr;
+    const bool is_current = driver().current(&now) == CUDA_SUCCESS && now == gpu.context_;
+    pushed_ = !is_current && driver().push(gpu.context_) == CUDA_SUCCESS;
+}
 
 Gpu::Current::~Current() {
     CUcontext popped;

@@ -31,4 +31,13 @@ inline cudaStream_t stream_of(void* queue) {
     return static_cast<cudaStream_t>(queue);
 }
 
+// Unique for the life of the process, unlike a handle.
+inline Result<unsigned long long> id_of(cudaStream_t stream) {
+    unsigned long long id = 0;
+    const Result<void> asked = check(cudaStreamGetId(stream, &id), "cudaStreamGetId");
+    if (!asked)
+        return asked.error();
+    return id;
+}
+
 }  // namespace relayattn::cuda

@@ -19,7 +19,7 @@ constexpr int k_any_sm = 1 << 30;
 
 // Fastest first; the last serves everything.
 constexpr KernelFamily k_families[] = {
-    {"sm90", 90, 90, false, 2, sm90::supports, sm90::launch, sm90::figures},
+    {"sm90", 90, 90, false, 3, sm90::supports, sm90::launch, sm90::figures},
     {"sm80", 80, k_any_sm, false, 2, sm80::supports, sm80::launch, sm80::figures},
     {"general", 75, k_any_sm, true, 3, general::supports, general::launch, general::figures},
 };

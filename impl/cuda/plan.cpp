@@ -1,6 +1,7 @@
 #include "impl/cuda/plan.h"
 
 #include <algorithm>
+#include <limits>
 #include <utility>
 
 #include "impl/cuda/error.h"
@@ -66,6 +67,12 @@ Result<void> check_strides(const char* name, const View& view, Dtype dtype) {
     return {};
 }
 
+// No graph keeps its pointers: one step's list can lie without gaps, and be sent in one copy.
+PlanShape tight(PlanShape shape, const WorkList& work) {
+    shape.max_tokens = work.num_tokens();
+    return shape;
+}
+
 }  // namespace
 
 PlanMemory memory_of(const PlanShape& shape) {
@@ -118,11 +125,12 @@ Result<void> CudaPlan::allocate(const PlanBuffers& buffers) {
 
 Result<void> CudaPlan::set(const WorkList& work, void* queue) {
     const Gpu::Current current(*gpu_);
-    const RelaxedCapture relaxed;
     const Result<void> fits = check_fits(work, shape_);
     if (!fits)
         return fits;
-    const Result<char*> staging = staging_.next();
+    if (!shape_.graph)
+        layout_ = WorkLayout(tight(shape_, work));
+    const Result<char*> staging = staging_.next(stream_of(queue));
     if (!staging)
         return staging.error();
     const Stretches parts = layout_.pack(work, *staging);
@@ -180,24 +188,21 @@ AttendParams CudaPlan::params_of(const AttendCall& call) const {
     return params;
 }
 
-// A graph may be replayed after any later set(): its launches must suit them all. Which items have
-// many rows is a guess there, that some have is not.
-LaunchBounds CudaPlan::bounds() const {
+// A graph may be replayed after any later set(): its launches must suit them all.
+LaunchBounds CudaPlan::bounds(const Layer& layer) const {
     LaunchBounds bounds{};
     bounds.num_sms = gpu_->num_sms();
-    if (shape_.graph) {
-        const auto max_items = static_cast<int32_t>(shape_.max_items);
-        bounds.num_many = std::clamp(counts_.num_many, 1, max_items);
-        bounds.num_few = max_items - bounds.num_many;
-        bounds.num_tokens = bounds.num_merged = static_cast<int32_t>(shape_.max_tokens);
-        bounds.padded_tokens = static_cast<int32_t>(shape_.max_tokens);
-        return bounds;
-    }
+    bounds.replayed = shape_.graph;
+    bounds.max_items = static_cast<int32_t>(shape_.max_items);
     bounds.num_many = counts_.num_many;
     bounds.num_few = counts_.num_items - counts_.num_many;
-    bounds.num_tokens = counts_.num_tokens;
-    bounds.num_merged = counts_.num_merged;
-    bounds.padded_tokens = counts_.padded_tokens;
+    const auto max_tokens = static_cast<int32_t>(shape_.max_tokens);
+    bounds.num_tokens = shape_.graph ? max_tokens : counts_.num_tokens;
+    bounds.num_merged = shape_.graph ? max_tokens : counts_.num_merged;
+    bounds.padded_tokens = shape_.graph ? max_tokens : counts_.padded_tokens;
+    const int64_t many_tokens = shape_.graph ? shape_.max_tokens : item_tokens_.many;
+    bounds.many_rows = static_cast<int32_t>(
+        std::min<int64_t>(many_tokens * layer.group_size(), std::numeric_limits<int32_t>::max()));
     return bounds;
 }
 
@@ -227,7 +232,7 @@ Result<void> CudaPlan::attend(const AttendCall& call, void* queue) {
     const Gpu::Current current(*gpu_);
     const AttendParams params = params_of(call);
     if (call.q.data == nullptr) {  // the new tokens are appended, nothing is asked
-        launch_append(params, bounds(), stream_of(queue));
+        launch_append(params, bounds(layer), stream_of(queue));
         num_launches_ = 1;
         return check_launch("append");
     }
@@ -236,7 +241,7 @@ Result<void> CudaPlan::attend(const AttendCall& call, void* queue) {
     const Result<void> rows = check_rows(family, layer);
     if (!rows)
         return rows;
-    family.launch(params, bounds(), stream_of(queue));
+    family.launch(params, bounds(layer), stream_of(queue));
     num_launches_ = family.num_launches;
     return check_launch("attend");
 }

@@ -34,7 +34,7 @@ class CudaPlan final : public DevicePlan {
     CudaPlan(SharedGpu gpu, const Kernels& kernels, const PlanShape& shape);
     Result<void> allocate(const PlanBuffers& buffers);
     AttendParams params_of(const AttendCall& call) const;
-    LaunchBounds bounds() const;
+    LaunchBounds bounds(const Layer& layer) const;
     Result<void> check_rows(const KernelFamily& family, const Layer& layer) const;
 
     SharedGpu gpu_;

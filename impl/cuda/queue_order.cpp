@@ -3,28 +3,16 @@
 #include "impl/cuda/error.h"
 
 namespace relayattn::cuda {
-namespace {
-
-Result<unsigned long long> id_of(void* queue) {
-    unsigned long long id = 0;
-    const Result<void> asked = check(cudaStreamGetId(stream_of(queue), &id), "cudaStreamGetId");
-    if (!asked)
-        return asked.error();
-    return id;
-}
-
-}  // namespace
-
 Result<void> CudaQueueOrder::before(void* queue) {
     const Gpu::Current current(*gpu_);
-    const RelaxedCapture relaxed;
-    const Result<unsigned long long> id = id_of(queue);
+    const Result<unsigned long long> id = id_of(stream_of(queue));
     if (!id)
         return id.error();
     const std::lock_guard lock(mutex_);
     for (Mark& mark : marks_) {
         if (!mark.pending || mark.stream == *id)
             continue;
+        const RelaxedCapture relaxed;
         if (is_complete(mark.event.get())) {
             mark.pending = false;
             continue;
@@ -39,8 +27,7 @@ Result<void> CudaQueueOrder::before(void* queue) {
 
 Result<void> CudaQueueOrder::after(void* queue) {
     const Gpu::Current current(*gpu_);
-    const RelaxedCapture relaxed;
-    const Result<unsigned long long> id = id_of(queue);
+    const Result<unsigned long long> id = id_of(stream_of(queue));
     if (!id)
         return id.error();
     const std::lock_guard lock(mutex_);
@@ -62,6 +49,7 @@ Result<CudaQueueOrder::Mark*> CudaQueueOrder::mark_for(unsigned long long stream
     for (Mark& mark : marks_)
         if (mark.stream == stream)
             return &mark;
+    const RelaxedCapture relaxed;
     for (Mark& mark : marks_)
         if (!mark.pending || is_complete(mark.event.get()))
             return &mark;

@@ -17,7 +17,7 @@ class CudaQueueOrder final : public QueueOrder {
 
   private:
     struct Mark {
-        unsigned long long stream = 0;  // unique for the life of the process, unlike a handle
+        unsigned long long stream = 0;  // its id
         bool pending = false;           // its work may still run
         Event event;
     };

@@ -10,7 +10,10 @@ namespace relayattn::cuda {
 namespace {
 
 Result<void> wait_for(const Event& event, bool& in_flight) {
-    if (!in_flight || is_complete(event.get())) {
+    if (!in_flight)
+        return {};
+    const RelaxedCapture relaxed;
+    if (is_complete(event.get())) {
         in_flight = false;
         return {};
     }
@@ -37,18 +40,39 @@ Result<StagingRing> StagingRing::make(const SharedGpu& gpu, int64_t bytes) {
     return ring;
 }
 
-Result<char*> StagingRing::next() {
-    Slot& slot = slots_[static_cast<size_t>(at_)];
-    const Result<void> waited = wait_for(slot.event, slot.in_flight);
-    if (!waited)
-        return waited.error();
-    return slot.memory.data();
+Result<char*> StagingRing::next(cudaStream_t stream) {
+    if (at_ % k_half == 0) {
+        Slot& last = slots_[at_ + k_half - 1];
+        const Result<void> waited = wait_for(last.event, last.in_flight);
+        if (!waited)
+            return waited.error();
+    }
+    const Result<void> follows = follow(stream);
+    if (!follows)
+        return follows.error();
+    return slots_[at_].memory.data();
+}
+
+// Keeps the uploads in order when the caller changes queues.
+Result<void> StagingRing::follow(cudaStream_t stream) {
+    const Result<unsigned long long> id = id_of(stream);
+    if (!id)
+        return id.error();
+    if (has_last_ && *id != last_stream_) {
+        const Event& before = slots_[(at_ + slots_.size() - 1) % slots_.size()].event;
+        const Result<void> waits =
+            check(cudaStreamWaitEvent(stream, before.get(), 0), "cudaStreamWaitEvent");
+        if (!waits)
+            return waits;
+    }
+    last_stream_ = *id;
+    return {};
 }
 
 Result<void> StagingRing::sent(cudaStream_t stream) {
-    Slot& slot = slots_[static_cast<size_t>(at_)];
-    slot.in_flight = true;
-    at_ = (at_ + 1) % k_uploads_in_flight;
+    Slot& slot = slots_[at_];
+    slot.in_flight = has_last_ = true;
+    at_ = (at_ + 1) % slots_.size();
     return check(cudaEventRecord(slot.event.get(), stream), "cudaEventRecord");
 }
 

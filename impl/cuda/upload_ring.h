@@ -1,5 +1,5 @@
 // Pinned staging memory for host-to-device copies: a few slots used in turn, so that a caller waits
-// only when more than that many uploads are in flight.
+// only when many uploads are in flight.
 #pragma once
 
 #include <array>
@@ -11,12 +11,16 @@ namespace relayattn::cuda {
 
 inline constexpr int k_uploads_in_flight = 4;
 
-// One user at a time.
+// One user at a time. Its uploads happen in the order in which they are given, whatever the
+// streams.
+//
+// The ring has two halves. Entering one asks for its last upload only: those before it are done,
+// too. So most uploads ask for nothing, and up to half of the ring is in flight without a wait.
 class StagingRing {
   public:
     static Result<StagingRing> make(const SharedGpu& gpu, int64_t bytes);
-    // The next slot's memory, once its last upload is done.
-    Result<char*> next();
+    // The next slot's memory, once its last upload is done; `stream` waits for the upload before.
+    Result<char*> next(cudaStream_t stream);
     // Call after the copies out of the slot that next() gave were given to `stream`.
     Result<void> sent(cudaStream_t stream);
 
@@ -26,8 +30,13 @@ class StagingRing {
         Event event;
         bool in_flight = false;
     };
-    std::array<Slot, k_uploads_in_flight> slots_;
-    int at_ = 0;
+    Result<void> follow(cudaStream_t stream);
+
+    static constexpr size_t k_half = k_uploads_in_flight;
+    std::array<Slot, 2 * k_half> slots_;
+    size_t at_ = 0;
+    unsigned long long last_stream_ = 0;  // of the last upload; an id, no handle
+    bool has_last_ = false;
 };
 
 // Arrays that a kernel of any queue reads once. Shared by all threads of a backend.

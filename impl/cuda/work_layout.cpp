@@ -1,5 +1,7 @@
 #include "impl/cuda/work_layout.h"
 
+#include <algorithm>
+#include <cstddef>
 #include <cstring>
 #include <vector>
 
@@ -11,7 +13,7 @@ constexpr int64_t k_cheap_gap = 1 << 16;  // bytes that cross the bus while anot
 
 // In the arena each array starts at a multiple of its element, so that it can be indexed from the
 // arena's start.
-static_assert(sizeof(Item) % sizeof(Piece) == 0 && sizeof(Piece) % sizeof(int32_t) == 0);
+static_assert(sizeof(ItemRecord) % sizeof(Piece) == 0 && sizeof(Piece) % sizeof(int32_t) == 0);
 
 template <class T>
 int64_t bytes(int64_t count) {
@@ -36,7 +38,7 @@ void put(char* to, const std::vector<T>& values) {
 // First indexes of the arena's arrays, counted in their own elements from the arena's start.
 struct Bases {
     explicit Bases(const WorkList& work) {
-        int64_t end = bytes(work.items);
+        int64_t end = bytes<ItemRecord>(static_cast<int64_t>(work.items.size()));
         const auto place = [&end](const auto& values) {
             using Element = typename std::decay_t<decltype(values)>::value_type;
             const int64_t first = end / static_cast<int64_t>(sizeof(Element));
@@ -54,13 +56,45 @@ struct Bases {
     int64_t size;
 };
 
-void pack_arena(const WorkList& work, const Bases& bases, char* arena) {
-    auto* items = reinterpret_cast<Item*>(arena);
-    for (size_t i = 0; i < work.items.size(); ++i) {
-        items[i] = work.items[i];
-        items[i].first_piece += bases.pieces;
-        items[i].first_token += bases.item_tokens;
-    }
+// Where the tokens of an item are found: ~token if they follow each other, else in item_tokens.
+int32_t tokens_place(const WorkList& work, const Item& item, const Bases& bases) {
+    const int32_t* tokens = work.item_tokens.data() + item.first_token;
+    for (int32_t i = 1; i < item.num_tokens; ++i)
+        if (tokens[i] != tokens[0] + i)
+            return item.first_token + bases.item_tokens;
+    return ~tokens[0];
+}
+
+// `index` is the record's own.
+void fill_record(const WorkList& work, size_t index, const Bases& bases, int64_t page_size,
+                 ItemRecord& record) {
+    const Item& item = work.items[index];
+    ItemHead& head = record.head;
+    head = {};
+    head.item = item;
+    head.item.first_piece += bases.pieces;
+    head.item.first_token = tokens_place(work, item, bases);
+    const auto token = static_cast<size_t>(work.item_tokens[static_cast<size_t>(item.first_token)]);
+    head.append_from = work.slots[token] >= 0 ? work.tokens[token].new_begin : k_no_position;
+    head.append_token = static_cast<int32_t>(token) - work.tokens[token].position;
+    if (item.num_pieces == 0)
+        return;
+    head.piece = work.pieces[static_cast<size_t>(item.first_piece)];
+    const int32_t* pages = work.page_table.data() + head.piece.table_offset;
+    const int64_t num_pages =
+        (head.piece.first_slot + head.piece.num_tokens + page_size - 1) / page_size;
+    head.piece.table_offset += bases.page_table;
+    if (num_pages > k_record_pages)
+        return;
+    std::copy_n(pages, num_pages, record.pages);
+    head.piece.table_offset = static_cast<int32_t>(
+        (index * sizeof(ItemRecord) + offsetof(ItemRecord, pages)) / sizeof(int32_t));
+}
+
+void pack_arena(const WorkList& work, const Bases& bases, int64_t page_size, char* arena) {
+    auto* items = reinterpret_cast<ItemRecord*>(arena);
+    for (size_t i = 0; i < work.items.size(); ++i)
+        fill_record(work, i, bases, page_size, items[i]);
     auto* pieces = reinterpret_cast<Piece*>(arena) + bases.pieces;
     for (size_t i = 0; i < work.pieces.size(); ++i) {
         pieces[i] = work.pieces[i];
@@ -83,13 +117,13 @@ void Stretches::add(int64_t begin, int64_t size) {
         list_[count_++] = {begin, begin + size};
 }
 
-WorkLayout::WorkLayout(const PlanShape& shape) {
+WorkLayout::WorkLayout(const PlanShape& shape) : page_size_(shape.page_size) {
     tokens_ = aligned(bytes<WorkCounts>(1));
     slots_ = aligned(tokens_ + bytes<QueryToken>(shape.max_tokens));
     merged_tokens_ = aligned(slots_ + bytes<int64_t>(shape.max_tokens));
     arena_ = aligned(merged_tokens_ + bytes<int32_t>(shape.max_tokens));
     size_ = aligned(
-        arena_ + bytes<Item>(shape.max_items) + bytes<Piece>(shape.max_pieces) +
+        arena_ + bytes<ItemRecord>(shape.max_items) + bytes<Piece>(shape.max_pieces) +
         bytes<int32_t>(shape.max_table_entries + shape.max_item_tokens + shape.max_partials));
 }
 
@@ -100,7 +134,7 @@ DeviceWork WorkLayout::at(const char* base) const {
     work.slots = reinterpret_cast<const int64_t*>(base + slots_);
     work.merged_tokens = reinterpret_cast<const int32_t*>(base + merged_tokens_);
     const char* arena = base + arena_;
-    work.items = reinterpret_cast<const Item*>(arena);
+    work.items = reinterpret_cast<const ItemRecord*>(arena);
     work.pieces = reinterpret_cast<const Piece*>(arena);
     work.page_table = reinterpret_cast<const int32_t*>(arena);
     work.item_tokens = reinterpret_cast<const int32_t*>(arena);
@@ -119,7 +153,7 @@ Stretches WorkLayout::pack(const WorkList& work, char* base) const {
     }
     put(base + slots_, work.slots);
     put(base + merged_tokens_, work.merged_tokens);
-    pack_arena(work, bases, base + arena_);
+    pack_arena(work, bases, page_size_, base + arena_);
     Stretches stretches;
     stretches.add(0, bytes<WorkCounts>(1));
     stretches.add(tokens_, bytes(work.tokens));

@@ -45,6 +45,7 @@ class WorkLayout {
     Stretches pack(const WorkList& work, char* base) const;
 
   private:
+    int64_t page_size_ = 1;
     int64_t tokens_ = 0, slots_ = 0, merged_tokens_ = 0, arena_ = 0, size_ = 0;
 };
 

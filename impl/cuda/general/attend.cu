@@ -45,7 +45,7 @@ __device__ Row row_at(const AttendParams& p, const Unit& unit, int index) {
     if (index >= num_rows(p, unit))
         return row;
     const int group = p.num_q_heads / p.num_kv_heads;
-    row.token = p.work.item_tokens[unit.item.first_token + index / group];
+    row.token = p.work.token_of(unit.item, index / group);
     row.head = unit.kv_head * group + index % group;
     row.query = p.work.tokens[row.token];
     return row;
@@ -61,7 +61,7 @@ __device__ void load_queries(const AttendParams& p, const Unit& unit, const Shar
         const int index = unit.first_row + row;
         Float8 value{};
         if (index < rows) {
-            const int64_t token = p.work.item_tokens[unit.item.first_token + index / group];
+            const int64_t token = p.work.token_of(unit.item, index / group);
             const int64_t head = unit.kv_head * group + index % group;
             const int64_t at = token * p.q.token_stride + head * p.q.head_stride + 8 * chunk;
             value = load_eight(p.q.data, at, p.q_dtype, aligned);
@@ -287,7 +287,7 @@ __global__ void __launch_bounds__(k_threads, 4)
     const int64_t units = static_cast<int64_t>(p.work.counts->num_items) * p.num_kv_heads;
     for (int64_t i = blockIdx.x; i < units; i += gridDim.x) {
         Unit unit;
-        unit.item = p.work.items[i / p.num_kv_heads];
+        unit.item = p.work.items[i / p.num_kv_heads].head.item;
         unit.kv_head = static_cast<int>(i % p.num_kv_heads);
         const int rows = num_rows(p, unit);
         const int step = static_cast<int>(gridDim.y) * k_tile_rows;
@@ -324,13 +324,12 @@ bool supports(const AttendParams&) {
 
 void launch(const AttendParams& params, const LaunchBounds& bounds, cudaStream_t stream) {
     launch_append(params, bounds, stream);
-    const int64_t units =
-        (static_cast<int64_t>(bounds.num_many) + bounds.num_few) * params.num_kv_heads;
+    const int64_t units = int64_t{bounds.most_items()} * params.num_kv_heads;
     if (units > 0) {
         constexpr int64_t k_blocks_per_sm = 16;
         const dim3 grid(
             static_cast<unsigned>(std::min<int64_t>(units, k_blocks_per_sm * bounds.num_sms)),
-            bounds.num_many > 0 ? 4 : 1);
+            bounds.may_relay() ? 4 : 1);
         const auto bytes = static_cast<size_t>(shared_bytes(params.head_dim_k, params.head_dim_v));
         attend_items<<<grid, k_threads, bytes, stream>>>(params, alignment_of(params));
     }

@@ -25,11 +25,11 @@ __global__ void __launch_bounds__(k_threads) attend_kernel(const __grid_constant
     for (int unit = blockIdx.x; unit < units; unit += gridDim.x) {
         const int index = p.by_kv_heads.divide(unit);
         const int kv_head = unit - index * p.call.num_kv_heads;
-        const Item item = load_now(p.call.work.items + index);
+        const ItemHead item = load_now(&p.call.work.items[index].head);
         if (index < counts.num_many)
             ManyRows<T, dim>(p, item, kv_head, unit_smem).run();
         else if (threadIdx.x < few_warps * k_warp)
-            attend_few<T, dim, few_warps>(p, item, kv_head, unit_smem, 1, [] {});
+            attend_few<T, dim, few_warps>(p, item, kv_head, unit_smem);
         __syncthreads();
     }
 }

@@ -37,11 +37,11 @@ struct FewRows {
     float o[k_slices][4];
     float row_max[2], row_sum[2];
 
-    __device__ __forceinline__ FewRows(const KernelParams& params, const Item& work, int head,
-                                       char* group_smem, int warp_in_group)
+    __device__ __forceinline__ FewRows(const KernelParams& params, const ItemHead& work,
+                                       int of_head, char* group_smem, int warp_in_group)
         : p(params),
-          item(work),
-          kv_head(head),
+          item(work.item),
+          kv_head(of_head),
           warp(warp_in_group),
           lane(threadIdx.x % k_warp),
           smem(group_smem + warp_in_group * Smem::bytes),
@@ -54,17 +54,15 @@ struct FewRows {
     }
 
     // The loads that others wait for come first.
-    __device__ __forceinline__ void begin() {
+    __device__ __forceinline__ void begin(const ItemHead& head) {
         cursor.piece = p.call.work.pieces + item.first_piece;
         cursor.pieces_left = item.num_pieces;
-        const int32_t token = p.call.work.item_tokens[item.first_token];
-        if (!cursor.done())
-            cursor.open(warp);
-        const QueryToken first = p.call.work.tokens[token];
-        if (!cursor.done())
+        if (!cursor.done()) {
+            cursor.open(head.piece, warp);
             cursor.settle();
-        append_from = append_begin(p.call, token, first);
-        append_token = token - first.position;
+        }
+        append_from = append_begin(p.call, head.append_from);
+        append_token = head.append_token;
         row_max[0] = row_max[1] = k_no_max;
         row_sum[0] = row_sum[1] = 0;
 #pragma unroll
@@ -281,10 +279,8 @@ struct FewRows {
         }
     }
 
-    // `on_last_copy` runs once, when nothing is left to be issued.
-    template <class OnLastCopy>
-    __device__ __forceinline__ void run(OnLastCopy on_last_copy) {
-        begin();
+    __device__ __forceinline__ void run(const ItemHead& head) {
+        begin(head);
         int pending = 0;  // steps issued and not computed
 #pragma unroll
         for (int stage = 0; stage < Smem::stages - 1; ++stage) {
@@ -293,14 +289,9 @@ struct FewRows {
         }
         load_q();
         int stage = 0, next = Smem::stages - 1;
-        bool issuing = true;
         while (pending > 0) {
             pending += !cursor.done();
             issue(next);
-            if (issuing && cursor.done()) {
-                issuing = false;
-                on_last_copy();
-            }
             ptx::copy_async_wait<Smem::stages - 1>();
             __syncwarp();
             compute(stage);
@@ -309,8 +300,6 @@ struct FewRows {
             next = stage;
             stage = stage + 1 == Smem::stages ? 0 : stage + 1;
         }
-        if (issuing)
-            on_last_copy();
     }
 
     // Leaves the warp's result in its shared memory.
@@ -372,17 +361,16 @@ __device__ __forceinline__ void write_few(const KernelParams& p, const Item& ite
     }
 }
 
-// One item on one KV head by `warps` warps that share named barrier `barrier_id`.
-template <class T, int dim, int warps, class OnLastCopy>
-__device__ __forceinline__ void attend_few(const KernelParams& p, const Item& item, int kv_head,
-                                           char* group_smem, int barrier_id,
-                                           OnLastCopy on_last_copy) {
-    const int thread = threadIdx.x % (warps * k_warp);
-    FewRows<T, dim, warps> rows(p, item, kv_head, group_smem, thread / k_warp);
-    rows.run(on_last_copy);
+// One item on one KV head by the first `warps` warps of a CTA.
+template <class T, int dim, int warps>
+__device__ __forceinline__ void attend_few(const KernelParams& p, const ItemHead& head, int kv_head,
+                                           char* group_smem) {
+    constexpr int barrier_id = 1;
+    FewRows<T, dim, warps> rows(p, head, kv_head, group_smem, threadIdx.x / k_warp);
+    rows.run(head);
     rows.leave_result();
     ptx::barrier(barrier_id, warps * k_warp);
-    write_few<T, dim, warps>(p, item, kv_head, group_smem, thread);
+    write_few<T, dim, warps>(p, head.item, kv_head, group_smem, threadIdx.x);
 }
 
 }  // namespace relayattn::cuda

@@ -33,8 +33,10 @@ struct FewStep {
     int32_t append;      // slots from here on are to be written to the pages
 };
 
-// Walks the steps of an item that belong to one warp. A piece's slots are numbered from the start
-// of its first page, so that a step of aligned slots meets a page boundary only at a granule.
+// Walks the steps of an item that belong to one warp, a piece from its end to its start: what needs
+// most time, the step with the new tokens, comes first and hides under the others. A piece's slots
+// are numbered from the start of its first page, so that a step of aligned slots meets a page
+// boundary only at a granule.
 struct FewCursor {
     const Piece* piece;
     int32_t pieces_left;
@@ -43,29 +45,27 @@ struct FewCursor {
 
     __device__ __forceinline__ bool done() const { return pieces_left == 0; }
 
-    __device__ __forceinline__ void open(int32_t steps_in) {
-        const Piece p = load_now(piece);
+    __device__ __forceinline__ void open(const Piece& p, int32_t steps_in) {
         table = p.table_offset;
         first = p.first_slot;
         end = p.first_slot + p.num_tokens;
         position = p.position - p.first_slot;
-        slot = (first / k_few_step + steps_in) * k_few_step;
+        slot = ((end + k_few_step - 1) / k_few_step - 1 - steps_in) * k_few_step;
     }
 
     // Moves to the next piece until the step lies inside one.
     __device__ __forceinline__ void settle() {
-        while (slot >= end) {
-            const int32_t past =
-                (slot - (end + k_few_step - 1) / k_few_step * k_few_step) / k_few_step;
+        while (slot < first / k_few_step * k_few_step) {
+            const int32_t past = first / k_few_step - slot / k_few_step - 1;
             if (--pieces_left == 0)
                 return;
             ++piece;
-            open(max(past, 0));
+            open(load_now(piece), past);
         }
     }
 
     __device__ __forceinline__ void advance(int32_t steps) {
-        slot += steps * k_few_step;
+        slot -= steps * k_few_step;
         settle();
     }
 };
@@ -79,8 +79,8 @@ struct PageWindow {
                                           int32_t index, int32_t last, int lane) {
         if (piece_table != table || static_cast<uint32_t>(index - base) >= k_warp) {
             table = piece_table;
-            base = index;
-            id = page_table[table + min(index + lane, last)];
+            base = index & -k_warp;
+            id = page_table[table + min(base + lane, last)];
         }
         return __shfl_sync(~0u, id, index - base);
     }

@@ -9,12 +9,26 @@
 
 namespace relayattn::cuda {
 
-constexpr int k_finish_warps = 16;  // per CTA
+constexpr int k_finish_warps = 8;  // per CTA: small ones find room beside the other kernels'
 constexpr int k_finish_strands = 8;
 constexpr int k_finish_ctas = 2;  // per SM
-// Nothing needs so much: it keeps the CTAs apart. They start as SMs fall free, and without a limit
-// the first free SMs would take them all.
-constexpr int k_finish_smem = 76 * 1024;
+constexpr int k_finish_smem = k_finish_warps * (256 + 1) * static_cast<int>(sizeof(float));
+
+// The partials of a row, the first 32 in the lanes. They are known before what they name is
+// written.
+struct RowPartials {
+    const int32_t* indexes = nullptr;
+    int32_t num = 0, index = 0;
+
+    __device__ __forceinline__ RowPartials() {}
+    __device__ __forceinline__ RowPartials(const DeviceWork& work, int32_t token) {
+        const QueryToken row = work.tokens[token];
+        const int lane = threadIdx.x % 32;
+        indexes = work.partial_index + row.first_partial;
+        num = row.num_partials;
+        index = lane < num ? indexes[lane] : 0;
+    }
+};
 
 // One query token and head. `warps` warps share it, 1 or 8; a lane holds dim / 32 dims.
 template <class T, int dim, int warps>
@@ -46,8 +60,10 @@ struct FinishRow {
                k_log2e;
     }
 
-    // `index`: the lane's partial among the first 32.
-    __device__ __forceinline__ void merge(const int32_t* indexes, int32_t index, int num) {
+    __device__ __forceinline__ void merge(const RowPartials& partials) {
+        const int32_t* indexes = partials.indexes;
+        const int num = partials.num;
+        int32_t index = partials.index;
         const float lse = lane < num ? lse_of(index) : -INFINITY;
         max = fmaxf(max, lse);
         for (int i = lane + 32; i < num; i += 32)
@@ -189,7 +205,7 @@ __device__ __forceinline__ void finish_rows(const KernelParams& p) {
     extern __shared__ __align__(16) float exchange[];
     constexpr int cta_rows = k_finish_warps / warps;
     const AttendParams& call = p.call;
-    const int group = threadIdx.x / (32 * warps), lane = threadIdx.x % 32;
+    const int group = threadIdx.x / (32 * warps);
     const int num_merged = call.work.counts->num_merged;
     const int merged = num_merged * call.num_q_heads;
     const int rows = merged + call.work.counts->padded_tokens * call.num_q_heads;
@@ -197,30 +213,32 @@ __device__ __forceinline__ void finish_rows(const KernelParams& p) {
     for (int r = blockIdx.x * cta_rows + group; r < rows; r += gridDim.x * cta_rows) {
         const int entry = r / call.num_q_heads;
         int32_t token = call.work.counts->num_tokens + entry - num_merged;  // a padded row
-        int32_t num = 0, index = 0;
-        const int32_t* indexes = nullptr;
+        RowPartials partials;
         if (r < merged) {
             token = call.work.merged_tokens[entry];
-            indexes = call.work.partial_index + call.work.tokens[token].first_partial;
-            num = call.work.tokens[token].num_partials;
-            index = lane < num ? indexes[lane] : 0;
+            partials = RowPartials(call.work, token);
         }
-        // What the items wrote is read only from here on.
-        if (!waited)
-            ptx::wait_for_previous_kernel();
-        waited = true;
-        FinishRow<T, dim, warps> row(call, threadIdx.x / 32 % warps, r - entry * call.num_q_heads);
-        row.merge(indexes, index, num);
-        row.join_own();
-        if constexpr (warps > 1)
-            row.join_warps(exchange + group * warps * (dim + 1), 1 + group);
-        if (row.warp == 0)
-            row.store(token, r < merged);
+        // While the first row's partials are being written, its merge is rehearsed on what lies
+        // there: the code is in the instruction cache then, which costs microseconds after the
+        // wait.
+#pragma unroll 1
+        for (int pass = waited ? 1 : 0; pass < 2; ++pass) {
+            if (pass == 1 && !waited) {
+                ptx::wait_for_previous_kernel();
+                waited = true;
+            }
+            FinishRow<T, dim, warps> row(call, threadIdx.x / 32 % warps,
+                                         r - entry * call.num_q_heads);
+            row.merge(partials);
+            row.join_own();
+            if constexpr (warps > 1)
+                row.join_warps(exchange + group * warps * (dim + 1), 1 + group);
+            if (pass == 1 && row.warp == 0)
+                row.store(token, r < merged);
+        }
     }
     if (!waited)
         ptx::wait_for_previous_kernel();
-    if (blockIdx.x == 0 && threadIdx.x == 0)
-        *next_few(call.work) = 0;
 }
 
 }  // namespace relayattn::cuda

@@ -36,7 +36,8 @@ struct KernelParams {
     AttendParams call;
     Divisor by_page_size, by_group, by_kv_heads;
     int32_t group;        // query heads per KV head
-    int32_t max_items;    // items that lie in device memory, set or not
+    int32_t max_items;    // that the work list's memory holds
+    int32_t first_few;    // guess: the few-row items begin here
     float score_factor;   // log2 of the softmax's weight = score_factor * score
     int32_t whole_steps;  // 1: aligned steps of 16 slots lie in one page
     int32_t transforms;   // 1: scores go through transform_score first, and score_factor is 1
@@ -60,11 +61,6 @@ __device__ __forceinline__ S load_now(const S* from) {
                      : "l"(reinterpret_cast<const int4*>(from) + i));
     return x.value;
 }
-
-// Counts the few-row units drawn in this attend; the finish sets it back to zero.
-__device__ __forceinline__ int32_t* next_few(const DeviceWork& work) {
-    return const_cast<int32_t*>(&work.counts->ticket);
-}
 #endif
 
 inline KernelParams kernel_params(const AttendParams& call, const LaunchBounds& bounds) {
@@ -72,7 +68,8 @@ inline KernelParams kernel_params(const AttendParams& call, const LaunchBounds& 
     p.call = call;
     constexpr int32_t few_step = 16;
     p.whole_steps = call.page_size % few_step == 0;
-    p.max_items = bounds.num_many + bounds.num_few;
+    p.max_items = bounds.max_items;
+    p.first_few = bounds.num_many;
     p.group = call.num_q_heads / call.num_kv_heads;
     p.by_page_size = Divisor::of(call.page_size);
     p.by_group = Divisor::of(p.group);

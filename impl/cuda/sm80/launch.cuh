@@ -22,7 +22,7 @@ void launch_dim(const AttendParams& call, const LaunchBounds& bounds, cudaStream
     static std::atomic<uint64_t> allowed{0};
     constexpr int ctas_per_sm = 2;
     const KernelParams p = kernel_params(call, bounds);
-    const int units = p.max_items * call.num_kv_heads;
+    const int units = bounds.most_items() * call.num_kv_heads;
     const auto kernel = attend_kernel<T, dim>;
     allow_smem(kernel, smem_bytes<dim>, allowed);
     if (units > 0)

@@ -30,32 +30,32 @@ struct TileCursor {
     int32_t piece, last_piece;
     int32_t table, first, end, position, slot;
 
-    __device__ __forceinline__ TileCursor(const DeviceWork& work, const Item& item)
-        : piece(item.first_piece), last_piece(item.first_piece + item.num_pieces) {
-        open(work);
+    __device__ __forceinline__ TileCursor(const DeviceWork& work, const ItemHead& head)
+        : piece(head.item.first_piece), last_piece(head.item.first_piece + head.item.num_pieces) {
+        if (!done())
+            open(work, head.piece);
     }
 
     __device__ __forceinline__ bool done() const { return piece >= last_piece; }
 
-    __device__ __forceinline__ void open(const DeviceWork& work) {
-        for (; !done(); ++piece) {
-            const Piece p = work.pieces[piece];
-            table = p.table_offset;
-            first = p.first_slot;
-            end = p.first_slot + p.num_tokens;
-            position = p.position - p.first_slot;
-            slot = first / k_page_granule * k_page_granule;
-            if (p.num_tokens > 0)
+    // `p` is the next piece; one that is empty is passed over.
+    __device__ __forceinline__ void open(const DeviceWork& work, Piece p) {
+        while (p.num_tokens == 0) {
+            if (++piece >= last_piece)
                 return;
+            p = work.pieces[piece];
         }
+        table = p.table_offset;
+        first = p.first_slot;
+        end = p.first_slot + p.num_tokens;
+        position = p.position - p.first_slot;
+        slot = first / k_page_granule * k_page_granule;
     }
 
     __device__ __forceinline__ void advance(const DeviceWork& work) {
         slot += step;
-        if (slot >= end) {
-            ++piece;
-            open(work);
-        }
+        if (slot >= end && ++piece < last_piece)
+            open(work, work.pieces[piece]);
     }
 
     __device__ __forceinline__ Step current() const {
@@ -80,20 +80,18 @@ struct ManyRows {
     uint32_t weights[Tile::step / 4];
     float o[dim / 2];
 
-    __device__ __forceinline__ ManyRows(const KernelParams& params, const Item& work, int head,
-                                        char* shared)
+    __device__ __forceinline__ ManyRows(const KernelParams& params, const ItemHead& head,
+                                        int kv_head_, char* shared)
         : p(params),
-          item(work),
-          kv_head(head),
+          item(head.item),
+          kv_head(kv_head_),
           lane(threadIdx.x % k_warp),
           warp(threadIdx.x / k_warp),
           smem(shared),
-          load(params.call.work, work),
-          use(params.call.work, work) {
-        const int32_t token = p.call.work.item_tokens[item.first_token];
-        const QueryToken first = p.call.work.tokens[token];
-        append_from = append_begin(p.call, token, first);
-        append_token = token - first.position;
+          load(params.call.work, head),
+          use(params.call.work, head) {
+        append_from = append_begin(p.call, head.append_from);
+        append_token = head.append_token;
 #pragma unroll
         for (int i = 0; i < dim / 2; ++i)
             o[i] = 0;

@@ -25,7 +25,7 @@ __device__ __forceinline__ Row row_of(const KernelParams& p, const Item& item, i
     if (token >= item.num_tokens)
         return {-1, 0};
     const int head = kv_head * p.group + row - token * p.group;
-    return {p.call.work.item_tokens[item.first_token + token], head};
+    return {p.call.work.token_of(item, token), head};
 }
 
 __device__ __forceinline__ float tanh_accurate(float x) {
@@ -76,14 +76,10 @@ __device__ __forceinline__ bool sees(const Sight& s, int position) {
     return (s.tree[bit >> 3] >> (bit & 7)) & 1;
 }
 
-// Beyond every position, and far enough from the ends of int32_t to be subtracted from.
-constexpr int32_t k_no_position = 1 << 30;
-
 // Positions from here on are the step's own tokens, whose K and V are still in the call's tensors;
 // an item that covers them belongs to one sequence.
-__device__ __forceinline__ int append_begin(const AttendParams& call, int32_t token,
-                                            const QueryToken& first) {
-    return call.k.data && call.work.slots[token] >= 0 ? first.new_begin : k_no_position;
+__device__ __forceinline__ int append_begin(const AttendParams& call, int32_t append_from) {
+    return call.k.data ? append_from : k_no_position;
 }
 
 // The output of one row given by its softmax state (max in powers of two, sum) over all parts.

@@ -28,11 +28,16 @@ struct TileSoftmax {
         for (int h = 0; h < 2; ++h) {
             row_max[h] = k_no_max;
             row_sum[h] = 0;
+            see_begin[h] = 0;
+            see_end[h] = k_no_position;  // padding never makes a step masked
+            if (!item.masked)
+                continue;
             const Row at = row_of(p, item, kv_head, row + h * 8);
+            if (at.token < 0)
+                continue;
             const Sight sight = sight_of(p.call, item, at);
             see_begin[h] = sight.begin;
-            see_end[h] =
-                at.token < 0 ? k_no_position : sight.end;  // padding never makes a step masked
+            see_end[h] = sight.end;
         }
     }
 

@@ -19,9 +19,10 @@ void launch(const AttendParams& params, const LaunchBounds& bounds, cudaStream_t
 }
 
 // As measured on an H200: rates per SM where they grow with the SMs at work.
-DeviceFigures figures(const Layer&, int num_sms) {
+DeviceFigures figures(const Layer& layer, int num_sms) {
     constexpr double few_flops_per_ns_sm = 700;    // mma.sync, 8 rows in N, half of them used
     constexpr double many_flops_per_ns_sm = 4450;  // 137 GFLOP in 230 us on 132 SMs
+    constexpr double small_dim_share = 0.65;       // below 128 dims the softmax sets the pace
     constexpr double read_bytes_per_ns_sm = 35.4;  // 4.67 TB/s on 132 SMs
     DeviceFigures f;
     f.num_workers = num_sms;
@@ -32,10 +33,13 @@ DeviceFigures figures(const Layer&, int num_sms) {
     f.invariant_chunk = 1024;
     f.read_bytes_per_ns = read_bytes_per_ns_sm * num_sms;
     f.few_flops_per_ns = few_flops_per_ns_sm * num_sms;
-    f.many_flops_per_ns = many_flops_per_ns_sm * num_sms;
-    f.item_ns = 4000;    // the first step's wait and cold code, and the end, of an item on one SM
-    f.partial_ns = 0.6;  // 3 partials of 4096 rows cost about 7 us on the whole chip
-    f.launch_ns = 4000;  // from the end of the items to that of a finish with little to merge
+    f.many_flops_per_ns =
+        many_flops_per_ns_sm * num_sms * (layer.kv.head_dim_k < 128 ? small_dim_share : 1.0);
+    f.item_ns = 700;        // other items of the SM go on meanwhile
+    f.many_item_ns = 3300;  // the first step's wait and cold code, and the end, with nothing beside
+    f.balance = 1.1;        // a cut more costs more than this much imbalance
+    f.partial_ns = 0.6;     // 3 partials of 4096 rows cost about 7 us on the whole chip
+    f.launch_ns = 4000;     // from the end of the items to that of a finish with little to merge
     return f;
 }
 

@@ -8,28 +8,55 @@
 
 namespace relayattn::cuda::sm90 {
 
-template <class T, int head_dim>
-void launch_attend(const KernelParams& p, const LaunchBounds& bounds, cudaStream_t stream) {
+template <class T, int head_dim, int consumers>
+void launch_relay(const KernelParams& p, const LaunchBounds& bounds, cudaStream_t stream) {
     static std::atomic<uint64_t> allowed{0};
-    constexpr int bytes = sizeof(Smem<head_dim>);
-    const auto kernel = attend_kernel<T, head_dim>;
+    constexpr int bytes = sizeof(Smem<head_dim, consumers>);
+    const auto kernel = relay_kernel<T, head_dim, consumers>;
     allow_smem(kernel, bytes, allowed);
     CUtensorMap k_map, v_map;
     if (!encode_pages(p.call, p.call.k_pages, &k_map) ||
         !encode_pages(p.call, p.call.v_pages, &v_map))
         return;
-    kernel<<<bounds.num_sms, k_threads, bytes, stream>>>(p, k_map, v_map);
+    const int units = bounds.num_many * p.call.num_kv_heads;
+    const int grid = bounds.replayed ? bounds.num_sms : std::min(units, bounds.num_sms);
+    kernel<<<grid, ManyTile<head_dim, consumers>::threads, bytes, stream>>>(p, k_map, v_map);
+}
+
+constexpr int k_sm_smem = 227 * 1024;  // shared memory of an SM's CTAs, without
+constexpr int k_cta_smem = 1024;       // what the system takes for each
+
+// The SMs' shared memory is shared out evenly among the few-row CTAs that may start beside the
+// relay: else the first SMs with room would take them all.
+template <int head_dim>
+int few_smem_bytes(const KernelParams& p, const LaunchBounds& bounds, int units) {
+    constexpr int relay_bytes = sizeof(Smem<head_dim, 1>) + k_cta_smem;
+    if (!bounds.may_relay())
+        return 0;
+    int sms = bounds.num_sms, room = k_sm_smem;
+    if (bounds.many_rows <= k_group_rows)
+        room -= relay_bytes;  // on every SM
+    else                      // whole SMs
+        sms -= std::min(bounds.num_many * p.call.num_kv_heads, sms / 2);
+    return room / std::max((units + sms - 1) / sms, 1) - k_cta_smem;
 }
 
 template <class T, int head_dim, int warps>
-void launch_few(const KernelParams& p, int units, int num_sms, cudaStream_t stream) {
+void launch_few(const KernelParams& p, const LaunchBounds& bounds, cudaStream_t stream) {
     static std::atomic<uint64_t> allowed{0};
     constexpr int bytes = warps * FewSmem<head_dim>::bytes;
-    constexpr int max_waves = 64;  // bounds may be far above what a step has
+    constexpr int max_waves = 64;
     const auto kernel = few_kernel<T, head_dim, warps>;
-    allow_smem(kernel, bytes, allowed);
-    const int grid = std::min(units, num_sms * max_waves);
-    kernel<<<grid, warps * k_warp, bytes, stream>>>(p);
+    allow_smem(kernel, k_sm_smem, allowed);
+    const int64_t kv_heads = p.call.num_kv_heads, most = int64_t{bounds.num_sms} * max_waves;
+    int64_t units = bounds.num_few * kv_heads, grid = units;
+    if (bounds.replayed) {
+        units = std::max(units, bounds.num_tokens * kv_heads);
+        grid = std::max<int64_t>(grid, bounds.num_sms * few_ctas<warps>);
+    }
+    const int smem = few_smem_bytes<head_dim>(p, bounds, static_cast<int>(std::min(units, most)));
+    launch_after(kernel, std::min(grid, most), warps * k_warp, std::max(bytes, smem), stream,
+                 bounds.may_relay(), p);
 }
 
 template <class T, int head_dim>
@@ -45,17 +72,19 @@ void launch_finish_typed(const KernelParams& p, const LaunchBounds& bounds, cuda
 template <class T, int head_dim>
 void launch_dim(const AttendParams& call, const LaunchBounds& bounds, cudaStream_t stream) {
     const KernelParams p = kernel_params(call, bounds);
+    // Below so many units per SM, four warps to each keep more loads in flight, where they find
+    // room.
+    constexpr int units_per_sm_for_pairs = head_dim == 256 ? 0 : 3;
     const int few_units = bounds.num_few * call.num_kv_heads;
-    // Below so many units per SM, four warps to each keep more loads in flight.
-    constexpr int units_per_sm_for_pairs = 3;
-    const bool finishes = bounds.num_many > 0 || bounds.num_merged > 0 || bounds.padded_tokens > 0;
-    if (bounds.num_many > 0)
-        launch_attend<T, head_dim>(p, bounds, stream);
-    else if (few_units > units_per_sm_for_pairs * bounds.num_sms)
-        launch_few<T, head_dim, 2>(p, few_units, bounds.num_sms, stream);
-    else if (few_units > 0)
-        launch_few<T, head_dim, 4>(p, few_units, bounds.num_sms, stream);
-    if (finishes)
+    if (bounds.may_relay() && bounds.many_rows <= k_group_rows)
+        launch_relay<T, head_dim, 1>(p, bounds, stream);
+    else if (bounds.may_relay())
+        launch_relay<T, head_dim, 2>(p, bounds, stream);
+    if (few_units > units_per_sm_for_pairs * bounds.num_sms)
+        launch_few<T, head_dim, 2>(p, bounds, stream);
+    else if (few_units > 0 || bounds.replayed)
+        launch_few<T, head_dim, head_dim == 256 ? 2 : 4>(p, bounds, stream);
+    if (bounds.num_merged > 0 || bounds.padded_tokens > 0)
         launch_finish_typed<T, head_dim>(p, bounds, stream);
 }
 

@@ -32,51 +32,38 @@ struct StepCursor {
     int32_t table, first, end, position;
     int32_t slot;
 
-    __device__ __forceinline__ StepCursor(const AttendParams& call, const Item& item)
-        : piece(item.first_piece), last_piece(item.first_piece + item.num_pieces) {
-        open(call);
+    __device__ __forceinline__ StepCursor(const AttendParams& call, const ItemHead& head)
+        : piece(head.item.first_piece), last_piece(head.item.first_piece + head.item.num_pieces) {
+        if (!done())
+            open(call, head.piece);
     }
 
     __device__ __forceinline__ bool done() const { return piece >= last_piece; }
 
-    __device__ __forceinline__ void open(const AttendParams& call) {
-        for (; !done(); ++piece) {
-            const Piece p = call.work.pieces[piece];
-            table = p.table_offset;
-            first = p.first_slot;
-            end = p.first_slot + p.num_tokens;
-            position = p.position - p.first_slot;
-            slot = first & -box_slots_of(call.page_size);
-            if (p.num_tokens > 0)
+    // `p` is the next piece; one that is empty is passed over.
+    __device__ __forceinline__ void open(const AttendParams& call, Piece p) {
+        while (p.num_tokens == 0) {
+            if (++piece >= last_piece)
                 return;
+            p = call.work.pieces[piece];
         }
+        table = p.table_offset;
+        first = p.first_slot;
+        end = p.first_slot + p.num_tokens;
+        position = p.position - p.first_slot;
+        slot = first & -box_slots_of(call.page_size);
     }
 
     __device__ __forceinline__ void advance(const AttendParams& call) {
         slot += step;
-        if (slot < end)
-            return;
-        ++piece;
-        open(call);
+        if (slot >= end && ++piece < last_piece)
+            open(call, call.work.pieces[piece]);
     }
 };
 
-// How many steps an item has. An item without keys has one, empty.
-template <int step>
-__device__ __forceinline__ int count_steps(const AttendParams& call, const Item& item) {
-    int steps = 0;
-    for (int i = 0; i < item.num_pieces; ++i) {
-        const Piece p = call.work.pieces[item.first_piece + i];
-        const int32_t base = p.first_slot & -box_slots_of(call.page_size);
-        if (p.num_tokens > 0)
-            steps += (p.first_slot + p.num_tokens - base + step - 1) / step;
-    }
-    return max(steps, 1);
-}
-
-template <class T, int head_dim>
+template <class T, int head_dim, int consumers>
 struct Producer {
-    using Tile = ManyTile<head_dim>;
+    using Tile = ManyTile<head_dim, consumers>;
 
     static constexpr int32_t no_page = -1;
 
@@ -86,12 +73,12 @@ struct Producer {
 
     const KernelParams& p;
     const CUtensorMap *const k_map, *const v_map;
-    Smem<head_dim>& smem;
+    Smem<head_dim, consumers>& smem;
     const int lane;
     RingPlace<Tile::stages> place;
 
     __device__ __forceinline__ Producer(const KernelParams& params, const CUtensorMap* k,
-                                        const CUtensorMap* v, Smem<head_dim>& shared)
+                                        const CUtensorMap* v, Smem<head_dim, consumers>& shared)
         : p(params), k_map(k), v_map(v), smem(shared), lane(threadIdx.x % k_warp) {}
 
     __device__ __forceinline__ int32_t box_slots() const { return box_slots_of(p.call.page_size); }
@@ -119,8 +106,8 @@ struct Producer {
         }
         __syncwarp();
         if (box.page != no_page) {
-            const uint32_t to = ptx::shared_address(smem.many.stages[place.stage]) +
-                                lane * box_slots() * k_swizzle_row;
+            const uint32_t to =
+                ptx::shared_address(smem.stages[place.stage]) + lane * box_slots() * k_swizzle_row;
 #pragma unroll
             for (int block = 0; block < Tile::column_blocks; ++block)
                 ptx::copy_box(to + block * Tile::block_bytes, map, full, block * k_box_columns,
@@ -131,11 +118,10 @@ struct Producer {
 
     // Writes the step's new tokens, from position `begin` on, to their pages before the copy engine
     // reads them there. Items that share them write the same bytes.
-    __device__ __forceinline__ void append(const Item& item, const StepCursor<Tile::step>& at,
+    __device__ __forceinline__ void append(int32_t append_token, const StepCursor<Tile::step>& at,
                                            int32_t begin, int32_t end, int kv_head) const {
         if (lane * 8 < head_dim) {
-            const int32_t first = p.call.work.item_tokens[item.first_token];
-            int32_t token = first + begin - p.call.work.tokens[first].position;
+            int32_t token = append_token + begin;
 #pragma unroll 1
             for (int32_t slot = begin - at.position; slot < end - at.position; ++slot, ++token) {
                 const int32_t index = p.by_page_size.divide(slot);
@@ -159,10 +145,9 @@ struct Producer {
         reinterpret_cast<int4*>(to)[lane] = reinterpret_cast<const int4*>(row)[lane];
     }
 
-    __device__ __forceinline__ void run(const Item& item, int kv_head) {
-        const int32_t first = p.call.work.item_tokens[item.first_token];
-        const int32_t append_from = append_begin(p.call, first, p.call.work.tokens[first]);
-        StepCursor<Tile::step> cursor(p.call, item);
+    __device__ __forceinline__ void run(const ItemHead& head, int kv_head) {
+        StepCursor<Tile::step> cursor(p.call, head);
+        const int32_t append_from = append_begin(p.call, head.append_from);
         bool empty = cursor.done();
         while (empty || !cursor.done()) {
             Box box;
@@ -172,10 +157,11 @@ struct Producer {
                 step = make_int4(cursor.position + cursor.slot, max(cursor.first - cursor.slot, 0),
                                  min(cursor.end - cursor.slot, Tile::step), 0);
                 if (step.x + step.z > append_from)
-                    append(item, cursor, max(step.x + step.y, append_from), step.x + step.z,
-                           kv_head);
+                    append(head.append_token, cursor, max(step.x + step.y, append_from),
+                           step.x + step.z, kv_head);
                 cursor.advance(p.call);
             }
+            step.w = cursor.done();
             put(k_map, box, kv_head, step);
             put(v_map, box, kv_head, step);
             empty = false;

@@ -13,36 +13,37 @@
 
 namespace relayattn::cuda::sm90 {
 
-// Named barriers: 0 is __syncthreads', few-row groups take 1 to groups.
-constexpr int k_all_consumers_barrier = 8;
-constexpr int k_one_consumer_barrier = 9;  // and the next, one for each warpgroup
-constexpr int k_roles_barrier = k_one_consumer_barrier + k_consumers;
+// Named barriers; 0 is __syncthreads'.
+constexpr int k_all_consumers_barrier = 1;
+constexpr int k_one_consumer_barrier = 2;  // and the next, one for each warpgroup
 
-template <class T, int head_dim>
+template <class T, int head_dim, int consumers>
 struct Consumer {
-    using Tile = ManyTile<head_dim>;
+    using Tile = ManyTile<head_dim, consumers>;
     static constexpr int outputs = Tile::dim / 2;
 
     const KernelParams& p;
-    Smem<head_dim>& smem;
-    const int group;   // warpgroup among the consumers
+    Smem<head_dim, consumers>& smem;
     const int thread;  // in it
     RingPlace<Tile::stages> place;
-    int groups;  // at work on this item
+    bool last;  // the step that was looked at is the item's last
 
     TileSoftmax<Tile::step> softmax;
     uint32_t weights[Tile::step / 4];
     float o[outputs];
 
-    __device__ __forceinline__ Consumer(const KernelParams& params, Smem<head_dim>& shared)
-        : p(params),
-          smem(shared),
-          group(threadIdx.x / k_group_threads - 1),
-          thread(threadIdx.x % k_group_threads) {}
+    __device__ __forceinline__ Consumer(const KernelParams& params,
+                                        Smem<head_dim, consumers>& shared)
+        : p(params), smem(shared), thread(static_cast<int>(threadIdx.x) % k_group_threads) {}
+
+    // The warpgroup among the consumers; made anew where it is needed, for want of registers.
+    __device__ __forceinline__ int group() const {
+        return static_cast<int>(ptx::opaque(threadIdx.x)) / k_group_threads;
+    }
 
     // The item's row that this thread's accumulators begin with.
     __device__ __forceinline__ int tile_row() const {
-        return group * k_group_rows + thread / k_warp * 16 + thread % k_warp / 4;
+        return group() * k_group_rows + thread / k_warp * 16 + thread % k_warp / 4;
     }
 
     // By asynchronous copies, so that all are under way at once.
@@ -52,10 +53,10 @@ struct Consumer {
         Row from[copies];
 #pragma unroll
         for (int i = 0; i < copies; ++i)
-            from[i] = row_of(p, item, kv_head, group * k_group_rows + q_row(i));
+            from[i] = row_of(p, item, kv_head, group() * k_group_rows + q_row(i));
         // All four warps are done with the Q of the last item.
-        ptx::barrier(k_one_consumer_barrier + group, k_group_threads);
-        const uint32_t to = ptx::shared_address(smem.many.q[group]);
+        ptx::barrier(k_one_consumer_barrier + group(), k_group_threads);
+        const uint32_t to = ptx::shared_address(smem.q[group()]);
         const int chunk = thread % row_chunks;
 #pragma unroll
         for (int i = 0; i < copies; ++i) {
@@ -79,7 +80,7 @@ struct Consumer {
     __device__ __forceinline__ void wait_q() const {
         ptx::copy_async_wait<0>();
         ptx::fence_async_proxy_shared();
-        ptx::barrier(k_one_consumer_barrier + group, k_group_threads);
+        ptx::barrier(k_one_consumer_barrier + group(), k_group_threads);
     }
 
     __device__ __forceinline__ void begin(const Item& item, int kv_head) {
@@ -88,11 +89,15 @@ struct Consumer {
 #pragma unroll
         for (int i = 0; i < outputs; ++i)
             o[i] = 0;
+#pragma unroll
+        for (int i = 0; i < Tile::step / 4; ++i)
+            weights[i] = 0;
         wait_q();
     }
 
-    __device__ __forceinline__ Step step_at(int stage) const {
+    __device__ __forceinline__ Step step_at(int stage) {
         const int4 x = smem.steps[stage];
+        last = x.w;
         return {x.x, x.y, x.z};
     }
 
@@ -103,10 +108,9 @@ struct Consumer {
     }
 
     __device__ __forceinline__ void issue_scores(int stage) {
-        const uint64_t q =
-            ptx::swizzled_128(ptx::opaque(ptx::shared_address(smem.many.q[group])), 0);
+        const uint64_t q = ptx::swizzled_128(ptx::opaque(ptx::shared_address(smem.q[group()])), 0);
         const uint64_t k =
-            ptx::swizzled_128(ptx::opaque(ptx::shared_address(smem.many.stages[stage])), 0);
+            ptx::swizzled_128(ptx::opaque(ptx::shared_address(smem.stages[stage])), 0);
         constexpr int slices = Tile::dim / 16, block_slices = k_box_columns / 16;
 #pragma unroll
         for (int i = 0; i < slices; ++i) {
@@ -117,27 +121,33 @@ struct Consumer {
         }
     }
 
-    __device__ __forceinline__ void issue_output(int stage) {
-        const uint64_t v = ptx::swizzled_128(
-            ptx::opaque(ptx::shared_address(smem.many.stages[stage])), Tile::block_bytes);
+    __device__ __forceinline__ void issue_output(int stage, bool add) {
+        const uint64_t v = ptx::swizzled_128(ptx::opaque(ptx::shared_address(smem.stages[stage])),
+                                             Tile::block_bytes);
 #pragma unroll
         for (int i = 0; i < Tile::step / 16; ++i)
             ptx::output_product<T, Tile::dim>(o, weights + i * 4,
-                                              v + ((i * 16 * k_swizzle_row) >> 4));
+                                              v + ((i * 16 * k_swizzle_row) >> 4), add || i > 0);
+    }
+
+    // Warpgroups at work on the item.
+    __device__ __forceinline__ int groups_of(const Item& item) const {
+        return consumers > 1 && item.num_tokens * p.group > k_group_rows ? consumers : 1;
     }
 
     // Slots that hold no token of the item may hold anything: their V becomes zero.
-    __device__ __forceinline__ void clear_outside(int stage, const Step& step) {
+    __device__ __forceinline__ void clear_outside(const Item& item, int stage, const Step& step) {
         constexpr int row_chunks = Tile::block_bytes / 16 / Tile::step;
-        char* v = smem.many.stages[stage];
+        char* v = smem.stages[stage];
+        const int groups = groups_of(item);
         const int threads = groups * k_group_threads;
-        for (int i = group * k_group_threads + thread; i < Tile::stage_bytes / 16; i += threads) {
+        for (int i = group() * k_group_threads + thread; i < Tile::stage_bytes / 16; i += threads) {
             const int slot = i / row_chunks % Tile::step;
             if (slot < step.begin || slot >= step.end)
                 reinterpret_cast<int4*>(v)[i] = int4{0, 0, 0, 0};
         }
         ptx::fence_async_proxy_shared();
-        ptx::barrier(groups == 1 ? k_one_consumer_barrier + group : k_all_consumers_barrier,
+        ptx::barrier(groups == 1 ? k_one_consumer_barrier + group() : k_all_consumers_barrier,
                      threads);
     }
 
@@ -162,34 +172,32 @@ struct Consumer {
         ptx::product_commit();
     }
 
-    __device__ __forceinline__ void start_output(int stage, const Step& step) {
+    __device__ __forceinline__ void start_output(const Item& item, int stage, const Step& step,
+                                                 bool add) {
         if (step.end - step.begin < Tile::step)
-            clear_outside(stage, step);
+            clear_outside(item, stage, step);
         ptx::pin(o);
         ptx::product_fence();
-        issue_output(stage);
+        issue_output(stage, add);
         ptx::product_commit();
     }
 
-    // The ring holds K0, V0, K1, V1, ...; V of a step is used after K of the next.
-    __device__ __forceinline__ void attend(const Item& item, int kv_head, int steps) {
-        int k_stage = next_stage();
-        Step step = step_at(k_stage);
-        start_scores(k_stage);
-        ptx::product_wait<0>();
-        ptx::pin(softmax.s);
-        release(k_stage);
-        softmax.update(p, item, kv_head, tile_row(), step);
-        softmax.template pack<T>(weights);
-        for (int i = 1; i < steps; ++i) {
-            const int v_stage = next_stage();
-            k_stage = next_stage();
+    // The ring holds K0, V0, K1, V1, ...; V of a step is used after K of the next. The first step
+    // has no weights to multiply yet: its product is dropped by the next. One body for all steps is
+    // half the code, and code that is not in the instruction cache costs microseconds.
+    __device__ __forceinline__ void attend(const Item& item, int kv_head) {
+        Step step = {0, 0, Tile::step};  // whose weights wait for their V
+        int steps = 0;
+        do {
+            const int v_stage = steps > 0 ? next_stage() : place.stage;
+            const int k_stage = next_stage();
             const Step next = step_at(k_stage);
             start_scores(k_stage);
-            start_output(v_stage, step);
+            start_output(item, v_stage, step, steps > 1);
             ptx::product_wait<1>();
             ptx::pin(softmax.s);
-            release(k_stage);
+            if (steps > 0)
+                release(k_stage);
             softmax.update(p, item, kv_head, tile_row(), next);
             ptx::product_wait<0>();
             ptx::pin(o);
@@ -198,26 +206,35 @@ struct Consumer {
                 shrink_output();
             softmax.template pack<T>(weights);
             step = next;
-        }
+            ++steps;
+        } while (!last);
         const int v_stage = next_stage();
-        start_output(v_stage, step);
+        start_output(item, v_stage, step, steps > 1);
         ptx::product_wait<0>();
         ptx::pin(o);
         release(v_stage);
     }
 
-    __device__ __forceinline__ void run(const Item& item, int kv_head) {
-        const int steps = count_steps<Tile::step>(p.call, item);
-        groups = item.num_tokens * p.group > k_group_rows ? k_consumers : 1;
-        if (group >= groups) {
-            // Kept in step with the ring: a waiter that is a turn ahead would take an old stage for
-            // its own.
-            for (int i = 0; i < 2 * steps; ++i)
-                release(next_stage());
+    // Without rows of its own a warpgroup is kept in step with the ring: a waiter that is a turn
+    // ahead would take an old stage for its own.
+    __device__ __forceinline__ void follow_ring() {
+        do {
+            const int k_stage = next_stage();
+            step_at(k_stage);
+            __syncwarp();
+            release(k_stage);
+            release(next_stage());
+        } while (!last);
+    }
+
+    __device__ __forceinline__ void run(const ItemHead& head, int kv_head) {
+        const Item& item = head.item;
+        if (group() >= groups_of(item)) {
+            follow_ring();
             return;
         }
         begin(item, kv_head);
-        attend(item, kv_head, steps);
+        attend(item, kv_head);
         store_tile<T, head_dim>(p, item, kv_head, tile_row(), softmax, o);
     }
 };
