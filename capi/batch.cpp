@@ -18,7 +18,8 @@ Result<std::span<const int64_t>> to_span(const int64_t* data, int64_t count, con
     return std::span<const int64_t>(data, static_cast<size_t>(count));
 }
 
-Result<BatchInput> to_input(const ra_batch_input* given) {
+// With the cache's mutex held, which keeps the sequences alive: see Sequence::release.
+Result<BatchInput> to_input(const Cache& cache, const ra_batch_input* given) {
     Result<ra_batch_input> in = take_struct(given, "input");
     if (!in)
         return in.error();
@@ -47,8 +48,14 @@ Result<BatchInput> to_input(const ra_batch_input* given) {
                      "; spans must hold num_spans >= 0 triples of row, begin, end");
     // Handles are read as 64-bit tokens, which is what they are.
     static_assert(sizeof(ra_sequence) == sizeof(uint64_t));
-    const int64_t found = handles().find_all(reinterpret_cast<const uint64_t*>(in->sequences),
-                                             in->num_sequences, Kind::sequence, input.sequences);
+    input.sequences.reserve(static_cast<size_t>(in->num_sequences));
+    const int64_t found =
+        handles().visit_all(reinterpret_cast<const uint64_t*>(in->sequences), in->num_sequences,
+                            Kind::sequence, [&](void* object) {
+                                auto* sequence = static_cast<Sequence*>(object);
+                                const bool is_ours = sequence->cache().get() == &cache;
+                                input.sequences.push_back(is_ours ? sequence : nullptr);
+                            });
     if (found < in->num_sequences)
         return error(Code::handle, "sequences[", found, "] is not a live ra_sequence");
     input.q_lens = *q_lens;
@@ -165,10 +172,11 @@ ra_status ra_batch_pages_needed(ra_batch b, const ra_batch_input* input, int64_t
         auto batch = look_up(b, "b");
         if (!batch)
             return batch.error();
-        Result<BatchInput> step = to_input(input);
+        Cache& cache = *(*batch)->cache();
+        const std::lock_guard lock(cache.mutex);
+        Result<BatchInput> step = to_input(cache, input);
         if (!step)
             return step.error();
-        const Cache& cache = *(*batch)->cache();
         if (Result<void> ok = check_group(cache.model(), group); !ok)
             return ok;
         if (Result<void> ok = require(pages_out, "pages_out"); !ok)
@@ -186,12 +194,14 @@ ra_status ra_batch_begin(ra_batch b, const ra_batch_input* input, void* queue) {
         auto batch = look_up(b, "b");
         if (!batch)
             return batch.error();
-        Result<BatchInput> step = to_input(input);
+        Cache& cache = *(*batch)->cache();
+        const std::lock_guard lock(cache.mutex);
+        Result<BatchInput> step = to_input(cache, input);
         if (!step)
             return step.error();
-        if (Result<void> ok = check_queue((*batch)->cache()->backend(), queue); !ok)
+        if (Result<void> ok = check_queue(cache.backend(), queue); !ok)
             return ok;
-        return (*batch)->begin(std::move(*step), queue);
+        return (*batch)->begin(*step, queue);
     });
 }
 

@@ -90,5 +90,7 @@ ra_status ra_sequence_pages(ra_sequence s, int64_t group, int32_t* pages, int64_
 }
 
 void ra_sequence_release(ra_sequence s) {
-    release(s);
+    const std::shared_ptr<void> object = handles().remove(token_of(s), Kind::sequence);
+    if (object != nullptr)
+        Sequence::release(std::static_pointer_cast<Sequence>(object));
 }

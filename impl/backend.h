@@ -86,6 +86,14 @@ struct PlanShape {
         false;  // one kernel form for every item, so that tiles do not change results
 };
 
+// Where a row's own tokens end in a work list in which each row has one new token.
+struct RowEnd {
+    int32_t item;
+    int32_t piece;
+    int32_t table;  // one past its last page in page_table
+    int32_t spare;  // entries kept free after it
+};
+
 // The work of one layer group on the device: set once per step, attended once or more per layer.
 class DevicePlan {
   public:
@@ -93,6 +101,15 @@ class DevicePlan {
 
     // Takes the step's work (copies what it needs: the list may change after it returns). [E]
     virtual Result<void> set(const WorkList& work, void* queue) = 0;
+
+    // The same for the list of the last call with one more token at each row's end, and nothing
+    // else changed; `paged`: the rows that have a new page for it. [E]
+    virtual Result<void> advance(const WorkList& work, std::span<const RowEnd> ends,
+                                 std::span<const int32_t> paged, void* queue) {
+        static_cast<void>(ends);
+        static_cast<void>(paged);
+        return set(work, queue);
+    }
 
     // Appends k, v, attends, writes out and lse. With q.data null it only appends. Neither
     // allocates nor synchronises. [E]

@@ -109,7 +109,7 @@ int64_t Batch::slot_of(const Step& step, size_t row, size_t pool, int64_t positi
 
 // Counts the pages that the step takes. Once they are known to be free, make_room makes all the
 // room that it can need, so that nothing after it allocates until it is planned.
-void Batch::make_rows(BatchInput& input, Step& step) const {
+void Batch::make_rows(const BatchInput& input, Step& step) const {
     const size_t num_pools = cache_->pools.size();
     step.clear();
     step.rows.resize(input.sequences.size());
@@ -119,7 +119,7 @@ void Batch::make_rows(BatchInput& input, Step& step) const {
     step.copies_pages = false;
     for (size_t i = 0; i < step.rows.size(); ++i) {
         StepRow& row = step.rows[i];
-        row.sequence = std::move(input.sequences[i]);
+        row.sequence = input.sequences[i];
         row.q_len = input.q_lens[i];
         row.flags = input.flags(i);
         row.start = row.sequence->end();
@@ -174,7 +174,7 @@ void Batch::open() noexcept {
 
 void Batch::close() noexcept {
     for (const StepRow& row : step_.rows)
-        row.sequence->set_in_batch(false);
+        row.sequence->leave_step();
     step_.clear();
     open_ = false;
 }
@@ -212,7 +212,6 @@ Result<int64_t> Batch::pages_needed(const BatchInput& input, size_t pool) {
     const User user(users_, User::exclusive);
     if (Result<void> ok = user.check(); !ok)
         return ok.error();
-    const std::lock_guard lock(cache_->mutex);
     if (Result<void> ok = check(input); !ok)
         return ok.error();
     int64_t needed = 0;
@@ -221,11 +220,10 @@ Result<int64_t> Batch::pages_needed(const BatchInput& input, size_t pool) {
     return needed;
 }
 
-Result<void> Batch::begin(BatchInput input, void* queue) {
+Result<void> Batch::begin(const BatchInput& input, void* queue) {
     const User user(users_, User::exclusive);
     if (Result<void> ok = user.check(); !ok)
         return ok;
-    const std::lock_guard lock(cache_->mutex);
     if (open_)
         return error(Code::state,
                      "batch has an open step; commit or abort it before the next begin");
@@ -263,7 +261,7 @@ Result<void> Batch::begin(BatchInput input, void* queue) {
     std::swap(step_, next_);
     num_appended_ = step_.num_appended;
     for (const StepRow& row : step_.rows)
-        row.sequence->set_in_batch(true);
+        row.sequence->enter_step();
     num_out_rows_ = plans_.front().work.num_tokens() + input.padded_tokens;
     open();
     last_queue_ = queue;

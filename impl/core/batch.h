@@ -32,7 +32,9 @@ struct BatchOptions {
 enum RowFlags : int64_t { row_noncausal = 1, row_new_absent = 2 };
 
 struct BatchInput {
-    std::vector<std::shared_ptr<Sequence>> sequences;
+    // Null: of another cache. They live as long as the cache's mutex is held, and those that come
+    // into a step until that ends.
+    std::vector<Sequence*> sequences;
     std::span<const int64_t> q_lens;
     std::span<const int64_t> row_flags;  // empty = all 0
     const uint8_t* tree_mask = nullptr;
@@ -62,8 +64,9 @@ class Batch {
 
     const std::shared_ptr<Cache>& cache() const { return cache_; }
 
+    // Both with the cache's mutex held, since the input was taken.
     Result<int64_t> pages_needed(const BatchInput& input, size_t pool);
-    Result<void> begin(BatchInput input, void* queue);
+    Result<void> begin(const BatchInput& input, void* queue);
     Result<void> begin_dummy(int64_t rows, int64_t q_len, int64_t kv_len, void* queue);
     Result<void> attend(int64_t layer, const AttendCall& call, void* queue);
     Result<void> attend_worker(int64_t layer, const AttendCall& call, int64_t worker,
@@ -82,7 +85,7 @@ class Batch {
         bool copies_last = false;  // the first of them stands for the tail's last, shared page
     };
     struct StepRow {
-        std::shared_ptr<Sequence> sequence;
+        Sequence* sequence = nullptr;
         int64_t q_len = 0;
         int64_t flags = 0;
         int64_t start = 0;  // its length before the step
@@ -106,13 +109,6 @@ class Batch {
             new_pages.clear();
         }
     };
-    // Where a row's own tokens end in its group's work, for a step that only adds one to each.
-    struct RowEnd {
-        int32_t item;
-        int32_t piece;
-        int32_t table;  // one past its last page in page_table
-        int32_t spare;  // entries kept free after it
-    };
     struct GroupPlan {
         PlanShape shape;
         DeviceFigures figures;
@@ -120,9 +116,10 @@ class Batch {
         Planner planner;
         WorkList work;
         Forest forest;
-        PlanSummary summary;       // of the last step that began
-        PlanSummary next_summary;  // of the step that a begin is making
-        std::vector<RowEnd> ends;  // per row; empty = the next step is planned from nothing
+        PlanSummary summary;         // of the last step that began
+        PlanSummary next_summary;    // of the step that a begin is making
+        std::vector<RowEnd> ends;    // per row; empty = the next step is planned from nothing
+        std::vector<int32_t> paged;  // rows that a step going on from the last gave a new page
     };
     // A row of the last planned step.
     struct PlannedRow {
@@ -144,7 +141,7 @@ class Batch {
     }
     // The slot that holds or will hold a row's own token.
     int64_t slot_of(const Step& step, size_t row, size_t pool, int64_t position) const;
-    void make_rows(BatchInput& input, Step& step) const;
+    void make_rows(const BatchInput& input, Step& step) const;
     void make_room(Step& step) const;
     void take_pages(Step& step) const noexcept;
     void give_back(const Step& step) noexcept;

@@ -40,9 +40,9 @@ Result<void> Batch::check(const BatchInput& input) const {
                      "; it must be from 0 to ", most);
     int64_t tokens = input.padded_tokens;
     for (size_t i = 0; i < input.sequences.size(); ++i) {
-        Sequence& sequence = *input.sequences[i];
-        if (sequence.cache() != cache_)
+        if (input.sequences[i] == nullptr)
             return error(Code::argument, "sequences[", i, "] belongs to another cache");
+        Sequence& sequence = *input.sequences[i];
         if (sequence.in_batch())
             return error(Code::busy, "sequences[", i, "] is in an open batch");
         if (!sequence.mark(id))

@@ -210,23 +210,32 @@ void Batch::build_forest(size_t group, const Step& step) {
     const int64_t page_size = cache_->page_size();
     const Window& window = cache_->model().groups()[group].window;
     // Tokens that no row sees make no run. The batch-invariant mode cuts by position alone.
+    const bool sees_all = window.kind == WindowKind::none;
     const auto needed_from = [&](int64_t start) {
+        if (sees_all)
+            return int64_t{0};
         const int64_t seen = first_visible(window, start);
         return options_.batch_invariant
                    ? seen / plan.figures.invariant_chunk * plan.figures.invariant_chunk
                    : seen;
     };
-    int64_t shared_from = std::numeric_limits<int64_t>::max();
-    for (const StepRow& row : rows)
-        shared_from = std::min(shared_from, needed_from(row.start));
+    int64_t shared_from = sees_all ? 0 : std::numeric_limits<int64_t>::max();
+    for (size_t i = 0; i < rows.size() && !sees_all; ++i)
+        shared_from = std::min(shared_from, needed_from(rows[i].start));
     plan.forest.clear();
     step_id_ = next_mark();
+    const Node* above = nullptr;  // of the last row, and its run: brothers follow each other
+    int32_t above_run = -1;
     for (size_t i = 0; i < rows.size(); ++i) {
         const StepRow& row = rows[i];
         const Extent& tail = row.sequence->tail(pool).extent;
         const int64_t end = row.start + row.appended();
         const int64_t begin = std::max(tail.begin, needed_from(row.start));
-        int32_t run = run_of(row.sequence->parent(), plan, pool, shared_from);
+        if (row.sequence->parent() != above) {
+            above = row.sequence->parent();
+            above_run = run_of(above, plan, pool, shared_from);
+        }
+        int32_t run = above_run;
         if (begin < end) {
             const auto offset = static_cast<int32_t>(work.page_table.size());
             // As a rule a run begins where its tail does: tell that without a division.

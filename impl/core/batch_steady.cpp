@@ -50,11 +50,13 @@ void Batch::advance_group(size_t group, const Step& step) {
         ++work.slots[i];
     }
     const size_t pool = cache_->pool_of(static_cast<int64_t>(group));
+    plan.paged.clear();
     for (const size_t at : step.takers) {
         if (at % cache_->pools.size() != pool)
             continue;
         const PoolPages& pages = step.pools[at];
         const size_t row = at / cache_->pools.size();
+        plan.paged.push_back(static_cast<int32_t>(row));
         RowEnd& end = plan.ends[row];
         const auto taken = step.new_pages.begin() + pages.first;
         std::copy_n(taken, pages.count, work.page_table.begin() + end.table);
@@ -71,8 +73,9 @@ Result<void> Batch::advance_step(const Step& step, void* queue) {
     for (size_t i = 0; i < step.rows.size(); ++i)
         planned_[i].start = step.rows[i].start;
     for (size_t g = 0; g < plans_.size(); ++g) {
+        GroupPlan& plan = plans_[g];
         advance_group(g, step);
-        if (Result<void> ok = plans_[g].device->set(plans_[g].work, queue); !ok) {
+        if (Result<void> ok = plan.device->advance(plan.work, plan.ends, plan.paged, queue); !ok) {
             planned_.clear();  // some groups are a step ahead of others now
             return ok;
         }
@@ -104,6 +107,7 @@ bool Batch::find_ends(size_t group, const Step& step) {
     GroupPlan& plan = plans_[group];
     const WorkList& work = plan.work;
     plan.ends.assign(step.rows.size(), RowEnd{-1, -1, 0, 1});
+    plan.paged.reserve(step.rows.size());  // so that going on allocates nothing
     for (size_t i = 0; i < work.items.size(); ++i) {
         const Item& item = work.items[i];
         if (item.num_tokens != 1)

@@ -19,6 +19,16 @@ Sequence::~Sequence() {
     parent_.reset();
 }
 
+void Sequence::release(std::shared_ptr<Sequence> sequence) noexcept {
+    const std::shared_ptr<Cache> cache = sequence->cache();  // its mutex outlives the sequence
+    const std::lock_guard lock(cache->mutex);
+    std::shared_ptr<Sequence>& keeper = sequence->released_;
+    if (sequence->in_batch_)
+        keeper = std::move(sequence);
+    else
+        sequence.reset();
+}
+
 Result<std::shared_ptr<Sequence>> Sequence::attach(const std::shared_ptr<Cache>& cache,
                                                    const Prefix* prefix) {
     const std::lock_guard lock(cache->mutex);

@@ -24,6 +24,9 @@ class Sequence {
 
     const std::shared_ptr<Cache>& cache() const { return cache_; }
 
+    // What becomes of it when its handle is given up: a step that it is in keeps it to its end.
+    static void release(std::shared_ptr<Sequence> sequence) noexcept;
+
     Result<std::shared_ptr<Sequence>> fork();
     Result<void> truncate(int64_t length);
     // Freezes its first num_tokens (-1 = all) as a prefix that this sequence goes on from.
@@ -49,7 +52,12 @@ class Sequence {
     // Names this sequence with what it holds: changes whenever something but a commit changes that.
     uint64_t id() const { return id_; }
     bool in_batch() const { return in_batch_; }
-    void set_in_batch(bool in_batch) { in_batch_ = in_batch; }
+    void enter_step() { in_batch_ = true; }
+    // May be its end.
+    void leave_step() {
+        in_batch_ = false;
+        const std::shared_ptr<Sequence> released = std::move(released_);
+    }
 
     // Whether the page that the next token goes to must be copied first.
     bool must_copy_last(size_t pool) const {
@@ -78,6 +86,7 @@ class Sequence {
     int64_t attached_at_ = 0;  // length of the prefix that it was last attached to
     std::vector<Tail> tails_;  // per pool
     bool in_batch_ = false;
+    std::shared_ptr<Sequence> released_;  // itself, from its handle's end to its step's
     uint64_t id_ = next_mark();
     uint64_t mark_ = 0;  // of the last input that was checked for doubles
 };

@@ -104,9 +104,9 @@ struct AttendParams {
 // over their items, so that any grid is right.
 struct LaunchBounds {
     int32_t num_many, num_few;                      // items of the step that is set now
+    int32_t many_rows;                              // most rows per KV head of one of its items
     int32_t num_tokens, num_merged, padded_tokens;  // at most
-    int32_t many_rows;  // at most so many rows per KV head has a many-row item
-    int32_t max_items;  // that the device memory of the work list holds
+    int32_t max_items;                              // that the device memory of the work list holds
     int32_t num_sms;
     bool replayed;
 

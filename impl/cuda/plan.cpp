@@ -130,26 +130,56 @@ Result<void> CudaPlan::set(const WorkList& work, void* queue) {
         return fits;
     if (!shape_.graph)
         layout_ = WorkLayout(tight(shape_, work));
-    const Result<char*> staging = staging_.next(stream_of(queue));
-    if (!staging)
-        return staging.error();
-    const Stretches parts = layout_.pack(work, *staging);
-    Result<void> sent;
-    for (const Stretch& part : parts.list()) {
-        if (sent)
-            sent = check(cudaMemcpyAsync(metadata_ + part.begin, *staging + part.begin,
-                                         static_cast<size_t>(part.end - part.begin),
-                                         cudaMemcpyHostToDevice, stream_of(queue)),
-                         "cudaMemcpyAsync");
-    }
-    const Result<void> marked = staging_.sent(stream_of(queue));
-    if (!sent || !marked)
-        return sent ? marked : sent;
+    const Result<StagingRing::Place> place = staging_.next(stream_of(queue));
+    if (!place)
+        return place.error();
+    parts_ = layout_.pack(work, place->data);
+    last_set_ = *place->note = ++version_;
+    paged_.clear();
+    paged_in_.clear();
+    paged_.reserve(work.tokens.size());  // a row has one spare entry: advance() allocates nothing
+    paged_in_.reserve(work.tokens.size());
+    const Result<void> sent = send(place->data, stream_of(queue));
+    if (!sent)
+        return sent;
     counts_ = counts_of(work);
     item_tokens_ = most_item_tokens(work);
     tree_mask_ = work.tree_mask;
     tree_stride_ = work.tree_stride;
     return {};
+}
+
+Result<void> CudaPlan::advance(const WorkList& work, std::span<const RowEnd> ends,
+                               std::span<const int32_t> paged, void* queue) {
+    const Gpu::Current current(*gpu_);
+    const Result<StagingRing::Place> place = staging_.next(stream_of(queue));
+    if (!place)
+        return place.error();
+    ++version_;
+    paged_.insert(paged_.end(), paged.begin(), paged.end());
+    paged_in_.insert(paged_in_.end(), paged.size(), version_);
+    if (*place->note < last_set_) {
+        layout_.pack(work, place->data);
+    } else {
+        const auto missed = std::upper_bound(paged_in_.begin(), paged_in_.end(), *place->note);
+        const auto from = static_cast<size_t>(missed - paged_in_.begin());
+        layout_.patch(work, ends, std::span(paged_).subspan(from), place->data);
+    }
+    *place->note = version_;
+    return send(place->data, stream_of(queue));
+}
+
+Result<void> CudaPlan::send(const char* from, cudaStream_t stream) {
+    Result<void> sent;
+    for (const Stretch& part : parts_.list()) {
+        if (sent)
+            sent = check(cudaMemcpyAsync(metadata_ + part.begin, from + part.begin,
+                                         static_cast<size_t>(part.end - part.begin),
+                                         cudaMemcpyHostToDevice, stream),
+                         "cudaMemcpyAsync");
+    }
+    const Result<void> marked = staging_.sent(stream);
+    return sent ? marked : sent;
 }
 
 AttendParams CudaPlan::params_of(const AttendCall& call) const {
@@ -200,9 +230,8 @@ LaunchBounds CudaPlan::bounds(const Layer& layer) const {
     bounds.num_tokens = shape_.graph ? max_tokens : counts_.num_tokens;
     bounds.num_merged = shape_.graph ? max_tokens : counts_.num_merged;
     bounds.padded_tokens = shape_.graph ? max_tokens : counts_.padded_tokens;
-    const int64_t many_tokens = shape_.graph ? shape_.max_tokens : item_tokens_.many;
-    bounds.many_rows = static_cast<int32_t>(
-        std::min<int64_t>(many_tokens * layer.group_size(), std::numeric_limits<int32_t>::max()));
+    bounds.many_rows = static_cast<int32_t>(std::min<int64_t>(
+        item_tokens_.many * layer.group_size(), std::numeric_limits<int32_t>::max()));
     return bounds;
 }
 

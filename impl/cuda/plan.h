@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <vector>
 
 #include "impl/backend.h"
 #include "impl/cuda/attend_params.h"
@@ -25,6 +26,8 @@ class CudaPlan final : public DevicePlan {
                                                     const PlanBuffers& buffers);
 
     Result<void> set(const WorkList& work, void* queue) override;
+    Result<void> advance(const WorkList& work, std::span<const RowEnd> ends,
+                         std::span<const int32_t> paged, void* queue) override;
     Result<void> attend(const AttendCall& call, void* queue) override;
     Result<void> attend_worker(const AttendCall& call, int64_t slot, int64_t worker,
                                int64_t num_workers) override;
@@ -33,6 +36,7 @@ class CudaPlan final : public DevicePlan {
   private:
     CudaPlan(SharedGpu gpu, const Kernels& kernels, const PlanShape& shape);
     Result<void> allocate(const PlanBuffers& buffers);
+    Result<void> send(const char* from, cudaStream_t stream);
     AttendParams params_of(const AttendCall& call) const;
     LaunchBounds bounds(const Layer& layer) const;
     Result<void> check_rows(const KernelFamily& family, const Layer& layer) const;
@@ -45,6 +49,12 @@ class CudaPlan final : public DevicePlan {
     char* scratch_ = nullptr;
     char* metadata_ = nullptr;
     StagingRing staging_;
+    Stretches parts_;  // what the list that is set takes of a block
+    // The lists so far are numbered; a block's note is the number of the one that it holds.
+    uint64_t version_ = 0, last_set_ = 0;
+    // Rows that took a page since the last set, and in which lists.
+    std::vector<int32_t> paged_;
+    std::vector<uint64_t> paged_in_;
     WorkCounts counts_{};
     ItemTokens item_tokens_;
     const uint8_t* tree_mask_ = nullptr;

@@ -40,7 +40,7 @@ Result<StagingRing> StagingRing::make(const SharedGpu& gpu, int64_t bytes) {
     return ring;
 }
 
-Result<char*> StagingRing::next(cudaStream_t stream) {
+Result<StagingRing::Place> StagingRing::next(cudaStream_t stream) {
     if (at_ % k_half == 0) {
         Slot& last = slots_[at_ + k_half - 1];
         const Result<void> waited = wait_for(last.event, last.in_flight);
@@ -50,7 +50,7 @@ Result<char*> StagingRing::next(cudaStream_t stream) {
     const Result<void> follows = follow(stream);
     if (!follows)
         return follows.error();
-    return slots_[at_].memory.data();
+    return Place{slots_[at_].memory.data(), &slots_[at_].note};
 }
 
 // Keeps the uploads in order when the caller changes queues.

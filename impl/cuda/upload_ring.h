@@ -19,8 +19,13 @@ inline constexpr int k_uploads_in_flight = 4;
 class StagingRing {
   public:
     static Result<StagingRing> make(const SharedGpu& gpu, int64_t bytes);
-    // The next slot's memory, once its last upload is done; `stream` waits for the upload before.
-    Result<char*> next(cudaStream_t stream);
+    // A slot's memory, and whatever its user noted of what he wrote there last.
+    struct Place {
+        char* data;
+        uint64_t* note;  // 0 in a new ring
+    };
+    // The next slot, once its last upload is done; `stream` waits for the upload before.
+    Result<Place> next(cudaStream_t stream);
     // Call after the copies out of the slot that next() gave were given to `stream`.
     Result<void> sent(cudaStream_t stream);
 
@@ -29,6 +34,7 @@ class StagingRing {
         PinnedBlock memory;
         Event event;
         bool in_flight = false;
+        uint64_t note = 0;
     };
     Result<void> follow(cudaStream_t stream);
 

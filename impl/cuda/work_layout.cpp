@@ -163,6 +163,41 @@ Stretches WorkLayout::pack(const WorkList& work, char* base) const {
     return stretches;
 }
 
+// What names a row's first new token elsewhere may stay behind: only the row's last item reaches
+// it.
+void WorkLayout::patch(const WorkList& work, std::span<const RowEnd> ends,
+                       std::span<const int32_t> paged, char* base) const {
+    const Bases bases(work);
+    auto* tokens = reinterpret_cast<QueryToken*>(base + tokens_);
+    char* arena = base + arena_;
+    auto* items = reinterpret_cast<ItemRecord*>(arena);
+    auto* pieces = reinterpret_cast<Piece*>(arena) + bases.pieces;
+    put(base + slots_, work.slots);
+    for (size_t i = 0; i < ends.size(); ++i) {
+        const RowEnd& end = ends[i];
+        const QueryToken& token = work.tokens[i];
+        const int32_t piece_tokens = work.pieces[static_cast<size_t>(end.piece)].num_tokens;
+        tokens[i].position = token.position;
+        tokens[i].visible_end = token.visible_end;
+        tokens[i].new_begin = token.new_begin;
+        pieces[end.piece].num_tokens = piece_tokens;
+        ItemHead& head = items[end.item].head;
+        head.item.num_kv_tokens = work.items[static_cast<size_t>(end.item)].num_kv_tokens;
+        head.append_from = token.new_begin;
+        head.append_token = static_cast<int32_t>(i) - token.position;
+        if (head.item.first_piece == bases.pieces + end.piece)
+            head.piece.num_tokens = piece_tokens;
+    }
+    auto* table = reinterpret_cast<int32_t*>(arena) + bases.page_table;
+    for (const int32_t row : paged) {
+        const RowEnd& end = ends[static_cast<size_t>(row)];
+        const int32_t first = work.pieces[static_cast<size_t>(end.piece)].table_offset;
+        std::copy_n(work.page_table.data() + first, end.table - first, table + first);
+        const auto item = static_cast<size_t>(end.item);
+        fill_record(work, item, bases, page_size_, items[item]);
+    }
+}
+
 WorkCounts counts_of(const WorkList& work) {
     WorkCounts counts{};
     counts.num_many = work.num_many;

@@ -44,6 +44,12 @@ class WorkLayout {
     // Writes the work list to a block in host memory; says which bytes are to be copied.
     Stretches pack(const WorkList& work, char* base) const;
 
+    // Brings a block up to date into which an earlier list was packed that has grown since, a token
+    // a step at every row's end; `paged`: the rows that took
+    // pages since then, or more of them.
+    void patch(const WorkList& work, std::span<const RowEnd> ends, std::span<const int32_t> paged,
+               char* base) const;
+
   private:
     int64_t page_size_ = 1;
     int64_t tokens_ = 0, slots_ = 0, merged_tokens_ = 0, arena_ = 0, size_ = 0;

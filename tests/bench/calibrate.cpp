@@ -22,7 +22,7 @@ struct Sizes {
     int64_t warm_tail;               // of read_rows sequences that stay in a cache
 };
 constexpr Sizes k_cpu{8, 2048, 32, 2048, 128, 128};
-constexpr Sizes k_gpu{64, 4096, 256, 16384, 512, 32};
+constexpr Sizes k_gpu{32, 2048, 256, 16384, 512, 64};
 
 struct Figures {
     double read, few, many, item, partial, launch;  // as in RELAYATTN_FIGURES

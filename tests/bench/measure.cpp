@@ -67,6 +67,7 @@ struct Case {
     std::unique_ptr<Timed> attend;
     Collector samples;
     Cell cell;
+    std::vector<double> fresh_begins{};
 };
 
 PlanFacts facts_of(const Step& step) {
@@ -116,7 +117,7 @@ void begin_steadily(Device& device, Case& c) {
 }
 
 void take_sample(Device& device, Case& c, bool cold) {
-    c.step.begin();
+    c.fresh_begins.push_back(timed([&] { c.step.begin(); }));  // an abort ended the last step
     if (cold)
         device.flush_caches();
     c.samples.add(c.attend->run());
@@ -184,7 +185,7 @@ std::vector<Cell> measure(Device& device, ra_context context, const Shape& shape
         Scene& scene = scene_of(mode);
         cases.push_back(std::make_unique<Case>(Case{
             mode, scene, Step(device, scene, plan_mode(mode), options.graph), nullptr,
-            Collector(options.repeat), Cell{shape, dtypes, mode, {}, {}, {}, 0, 0, -1, work}}));
+            Collector(options.repeat), Cell{shape, dtypes, mode, {}, {}, {}, 0, 0, 0, -1, work}}));
         begin_first(device, *cases.back(), inputs, options);
         begin_steadily(device, *cases.back());
     }
@@ -197,6 +198,7 @@ std::vector<Cell> measure(Device& device, ra_context context, const Shape& shape
     std::vector<Cell> cells;
     for (const auto& c : cases) {
         c->cell.attend = c->samples.times();
+        c->cell.begin_fresh = middle(c->fresh_begins);
         c->cell.read = reads.times();
         cells.push_back(c->cell);
     }

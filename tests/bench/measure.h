@@ -34,7 +34,8 @@ struct Cell {
     Mode mode;
     PlanFacts plan;
     Times attend, read;
-    double begin_first = 0, begin_steady = 0;  // seconds
+    double begin_first = 0;  // seconds, this and the next two; the first of the batch
+    double begin_fresh = 0, begin_steady = 0;  // planned anew, and going on from the last step
     double error = -1;                         // -1 = not checked
     Work work;
 };

@@ -28,7 +28,8 @@ constexpr const char* k_footer =
     "floor = max(bytes / read bandwidth, flops / matrix rate), both measured in the same run;\n"
     "read = a kernel that only reads the same bytes; the ratios floor/t and read/t, where t is "
     "the\n"
-    "minimum on a CPU and the median on a GPU; begin = a steady decode step's ra_batch_begin.\n"
+    "minimum on a CPU and the median on a GPU; begin = ra_batch_begin of a steady decode step, and "
+    "of one planned anew.\n"
     "A bad argument is answered by one sentence and exit code 2.";
 
 void declare(CLI::App& app, Words& words) {

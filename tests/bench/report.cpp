@@ -39,10 +39,11 @@ std::string table_row(const Report& report, const Cell& cell) {
                us(cell.attend.median()), us(cell.attend.minimum()), 100 * cell.attend.spread(),
                static_cast<long long>(cell.attend.clean), static_cast<long long>(cell.attend.taken),
                us(floor.seconds), us(t.read), floor.seconds / t.attend, t.read / t.attend);
-    row += format("%-5s %4lld/%-5lld %6lld %10.2f %8.1f", cell.plan.name().c_str(),
+    row += format("%-5s %4lld/%-5lld %6lld %10.2f %6.1f/%-6.1f", cell.plan.name().c_str(),
                   static_cast<long long>(cell.plan.relay_runs),
                   static_cast<long long>(cell.plan.runs), static_cast<long long>(cell.plan.items),
-                  static_cast<double>(cell.plan.kv_bytes) / 1e6, us(cell.begin_steady));
+                  static_cast<double>(cell.plan.kv_bytes) / 1e6, us(cell.begin_steady),
+                  us(cell.begin_fresh));
     return row + (cell.error >= 0 || cell.error != cell.error ? format("  %.2e", cell.error) : "");
 }
 
@@ -87,6 +88,7 @@ json cell_record(const Report& report, const Cell& cell, const Options& options)
             {"of_floor", floor.seconds / t.attend},
             {"of_read", t.read / t.attend},
             {"begin_us", us(cell.begin_steady)},
+            {"begin_fresh_us", us(cell.begin_fresh)},
             {"begin_first_us", us(cell.begin_first)},
             {"launches", cell.plan.launches},
             {"items", cell.plan.items},
@@ -128,7 +130,7 @@ void print_ceilings(std::ostream& out, const Ceilings& ceilings) {
 
 void print_table(std::ostream& out, const Report& report) {
     out << format(
-        "%-34s %-9s %-6s %10s %10s %6s %-7s %10s %10s %7s %7s  %-5s %-10s %6s %10s %8s  %s\n",
+        "%-34s %-9s %-6s %10s %10s %6s %-7s %10s %10s %7s %7s  %-5s %-10s %6s %10s %13s  %s\n",
         "shape", "dtype", "mode", "med us", "min us", "spread", "samples", "floor us", "read us",
         "floor/t", "read/t", "plan", "relay/runs", "items", "KV MB", "begin us", "error");
     for (const Cell& cell : report.cells)

@@ -12,7 +12,7 @@ import tempfile
 
 PROGRAM = sys.argv[1]
 FIELDS = ("shape device isa dtype mode plan threads median_us min_us floor_us read_us begin_us "
-          "launches error_rel").split()
+          "begin_fresh_us launches error_rel").split()
 # The foundation's bounds: rounding the exact result to the dtype, and 10 %; small shapes scatter.
 MOST_ERROR = {"f32": 1e-6, "f16": 3e-4, "bf16": 2.2e-3}
 
@@ -64,7 +64,8 @@ def check_cell(cell):
     for field in FIELDS:
         check(field in cell, f"{field} is missing in {cell}")
     check(0 < cell["min_us"] <= cell["median_us"] and cell["floor_us"] > 0 and cell["read_us"] > 0
-          and cell["begin_us"] > 0 and cell["launches"] >= 1 and cell["threads"] == 2,
+          and cell["begin_us"] > 0 and cell["begin_fresh_us"] > 0 and cell["launches"] >= 1
+          and cell["threads"] == 2,
           f"a time is wrong in {cell}")
     out_dtype = cell["dtype"].split(",")[0]
     error = cell["error_rel"]

@@ -134,4 +134,42 @@ TEST_CASE("batches of one cache step on several threads at once") {
     CHECK(shared.free_pages()[0] == free_before);
 }
 
+TEST_CASE("a handle may be given up at any moment of a step that its sequence is in") {
+    Mirror shared({{LayerSpec{}}, 16, 4096, 0, 2}, 5);
+    const auto root = shared.prefix(nullptr, 40);
+    const int64_t free_before = shared.free_pages()[0];
+    constexpr size_t rows = 8;
+    std::atomic<int> failures{0}, steps{0};
+    for (int round = 0; round < 300; ++round) {
+        std::vector<Sequence> sequences(rows);
+        std::vector<ra_sequence> handles;
+        for (Sequence& sequence : sequences) {
+            ok(ra_sequence_attach(shared.cache(), root.handle, sequence.out()));
+            handles.push_back(sequence);
+        }
+        const std::vector<int64_t> one_each(rows, 1);
+        auto input = batch_input();
+        input.sequences = handles.data();
+        input.q_lens = one_each.data();
+        input.num_sequences = input.num_q_lens = rows;
+        const Batch batch = shared.batch();
+        in_parallel(2, [&](int thread) {
+            if (thread == 1) {
+                for (Sequence& sequence : sequences)
+                    sequence.reset();
+                return;
+            }
+            const ra_status begun = ra_batch_begin(batch, &input, nullptr);
+            failures += begun != RA_OK && begun != RA_ERROR_HANDLE;
+            if (begun != RA_OK)
+                return;
+            ++steps;
+            failures += ra_batch_commit(batch, nullptr, 0, nullptr, 0, nullptr) != RA_OK;
+        });
+        CHECK(shared.free_pages()[0] == free_before);
+    }
+    CHECK(failures == 0);
+    CHECK(steps > 0);  // some were faster than the release
+}
+
 }  // namespace relayattn::test

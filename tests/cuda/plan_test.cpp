@@ -179,6 +179,45 @@ TEST_CASE("a later queue waits for all work marked before") {
         cudaStreamDestroy(stream);
 }
 
+TEST_CASE("steps are set on changing queues, also while another queue is being captured") {
+    const auto backend = make_gpu();
+    const auto order = value_of(backend->create_order());
+    Random random(46);
+    const std::vector<Problem> problems = {make_problem(plain_options(*backend, 9), random)};
+    Rig rig(*backend, gpu_memory(), problems, false);
+    rig.load(problems[0]);
+    cudaStream_t streams[3];
+    for (cudaStream_t& stream : streams)
+        REQUIRE(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking) == cudaSuccess);
+    const auto set_often = [&] {
+        for (int i = 0; i < 20; ++i) {
+            must(order->before(streams[i % 2]));
+            must(rig.plan().set(problems[0].work, streams[i % 2]));
+            must(order->after(streams[i % 2]));
+        }
+    };
+    REQUIRE(cudaStreamBeginCapture(streams[2], cudaStreamCaptureModeGlobal) == cudaSuccess);
+    set_often();
+    std::string failure;
+    std::thread other([&] {
+        try {
+            set_often();
+        } catch (const std::exception& error) {
+            failure = error.what();
+        }
+    });
+    other.join();
+    CHECK(failure == "");
+    cudaGraph_t graph = nullptr;
+    CHECK(cudaStreamEndCapture(streams[2], &graph) == cudaSuccess);
+    cudaGraphDestroy(graph);
+    must(order->before(nullptr));
+    must(rig.attend());
+    check_output(problems[0], rig.output());
+    for (const cudaStream_t stream : streams)
+        cudaStreamDestroy(stream);
+}
+
 TEST_CASE("setting a step of 256 sequences costs the host little") {
     const auto backend = make_gpu();
     Random random(45);

@@ -11,7 +11,6 @@ namespace {
 
 // Rows of an item on one KV head that every kernel takes: as the planner gives them by the figures.
 constexpr int64_t max_few_rows = 8;
-constexpr int64_t max_item_rows = 128;
 
 // A stretch of tokens with pages of its own.
 struct Run {
@@ -214,7 +213,7 @@ class Maker {
 
     // Items of no more rows than any kernel takes, and often of fewer.
     void add_items(const std::vector<Piece>& pieces, const std::vector<int32_t>& tokens) {
-        const int64_t most = std::max<int64_t>(1, max_item_rows / options_.layer.group_size());
+        const int64_t most = std::max<int64_t>(1, options_.tile_rows / options_.layer.group_size());
         for (size_t done = 0; done < tokens.size() && !pieces.empty();) {
             const auto left = static_cast<int64_t>(tokens.size() - done);
             const int64_t count = std::min(left, random_.chance(50) ? most : draw(1, most));

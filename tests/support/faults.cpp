@@ -1,7 +1,10 @@
 #include "faults.h"
 
+#include <link.h>
+
 #include <atomic>
 #include <cstdlib>
+#include <cstring>
 #include <new>
 
 namespace relayattn::test::faults {
@@ -36,6 +39,17 @@ void* allocate_or_throw(std::size_t size, std::size_t alignment) {
 constexpr std::size_t usual = __STDCPP_DEFAULT_NEW_ALIGNMENT__;
 
 }  // namespace
+
+bool reaches_the_library() {
+    const auto is_runtime = [](dl_phdr_info* object, size_t, void*) {
+        const char* name = object->dlpi_name;
+        return std::strstr(name, "libstdc++.so") != nullptr ||
+                       std::strstr(name, "libc++.so") != nullptr
+                   ? 1
+                   : 0;
+    };
+    return dl_iterate_phdr(is_runtime, nullptr) != 0;
+}
 
 void fail_allocation(int64_t nth) {
     allocations = 0;

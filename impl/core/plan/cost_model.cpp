@@ -32,8 +32,11 @@ double flat_ns(const DeviceFigures& figures, const CostShape& shape, int64_t kv_
     const int64_t rows = (query_tokens + sequences - 1) / sequences * shape.rows_per_token;
     // The run is one more piece of an item that the sequence has anyway: no fixed cost.
     const double each = UnitCost(figures, shape).work_ns(kv_tokens, rows);
-    return static_cast<double>(shape.kv.num_kv_heads * sequences) * each /
-           static_cast<double>(figures.num_workers);
+    const int64_t units = shape.kv.num_kv_heads * sequences;
+    // Too few for the workers, they are cut, and then there are partials to merge here, too.
+    const bool cut = units < figures.num_workers && kv_tokens >= 2 * figures.min_chunk;
+    return static_cast<double>(units) * each / static_cast<double>(figures.num_workers) +
+           (cut ? figures.launch_ns : 0);
 }
 
 }  // namespace relayattn

@@ -66,20 +66,31 @@ void Planner::count_branches() {
         leaf.sequences += 1;
         leaf.tokens += row.num_tokens;
     }
-    for (size_t r = forest_->runs.size(); r-- > 0;) {
-        const int32_t parent = forest_->runs[r].parent;
+    // Brothers follow each other as a rule: their sum goes to the parent once.
+    int32_t parent = -1, sequences = 0, tokens = 0;
+    const auto add_to_parent = [&] {
         if (parent < 0)
-            continue;
-        branches_[static_cast<size_t>(parent)].sequences += branches_[r].sequences;
-        branches_[static_cast<size_t>(parent)].tokens += branches_[r].tokens;
+            return;
+        branches_[static_cast<size_t>(parent)].sequences += sequences;
+        branches_[static_cast<size_t>(parent)].tokens += tokens;
+    };
+    for (size_t r = forest_->runs.size(); r-- > 0;) {
+        if (forest_->runs[r].parent != parent) {
+            add_to_parent();
+            parent = forest_->runs[r].parent;
+            sequences = tokens = 0;
+        }
+        sequences += branches_[r].sequences;
+        tokens += branches_[r].tokens;
     }
+    add_to_parent();
     for (size_t r = 0; r < forest_->runs.size(); ++r) {
-        const int32_t parent = forest_->runs[r].parent;
+        const int32_t above = forest_->runs[r].parent;
         Branch& branch = branches_[r];
-        const bool goes_on = !options_.batch_invariant && parent >= 0 &&
-                             branches_[static_cast<size_t>(parent)].sequences == branch.sequences;
+        const bool goes_on = !options_.batch_invariant && above >= 0 &&
+                             branches_[static_cast<size_t>(above)].sequences == branch.sequences;
         branch.chain =
-            goes_on ? branches_[static_cast<size_t>(parent)].chain : static_cast<int32_t>(r);
+            goes_on ? branches_[static_cast<size_t>(above)].chain : static_cast<int32_t>(r);
         branches_[static_cast<size_t>(branch.chain)].chain_length += forest_->runs[r].length;
     }
 }
@@ -331,7 +342,8 @@ void Planner::assign_partials(WorkList& work) {
             work.num_partials += item.num_tokens;
         }
     }
-    work.merged_tokens.clear();
+    work.merged_tokens.resize(work.tokens.size());
+    size_t num_merged = 0;
     int32_t next = 0;
     for (size_t t = 0; t < work.tokens.size(); ++t) {
         QueryToken& token = work.tokens[t];
@@ -341,8 +353,9 @@ void Planner::assign_partials(WorkList& work) {
             continue;
         partials_of_[t] = next;
         next += token.num_partials;
-        work.merged_tokens.push_back(static_cast<int32_t>(t));
+        work.merged_tokens[num_merged++] = static_cast<int32_t>(t);
     }
+    work.merged_tokens.resize(num_merged);
     work.partial_index.resize(static_cast<size_t>(next));
     for (const Item& item : work.items) {
         if (item.partial < 0)
@@ -370,13 +383,19 @@ void Planner::order_items(WorkList& work) {
     };
     buckets_.assign(2 * levels + 1, 0);
     bucket_of_.resize(work.items.size());
+    size_t least = 2 * levels, most = 0;
+    int32_t num_many = 0;
     for (size_t i = 0; i < work.items.size(); ++i) {
-        bucket_of_[i] = static_cast<uint16_t>(bucket(work.items[i]));
-        ++buckets_[size_t{bucket_of_[i]} + 1];
+        const auto b = static_cast<size_t>(bucket(work.items[i]));
+        bucket_of_[i] = static_cast<uint16_t>(b);
+        ++buckets_[b + 1];
+        num_many += b < levels ? 1 : 0;
+        least = std::min(least, b);
+        most = std::max(most, b);
     }
-    for (size_t b = 1; b < buckets_.size(); ++b)
+    work.num_many = num_many;
+    for (size_t b = least + 1; b <= most; ++b)
         buckets_[b] += buckets_[b - 1];
-    work.num_many = buckets_[levels];
     sorted_.resize(work.items.size());
     for (size_t i = 0; i < work.items.size(); ++i)
         sorted_[static_cast<size_t>(buckets_[bucket_of_[i]]++)] = work.items[i];

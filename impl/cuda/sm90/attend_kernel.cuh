@@ -42,7 +42,13 @@ __global__ void __launch_bounds__(ManyTile<head_dim, consumers>::threads, 1)
         ItemHead item = first_item;
         int unit = ptx::cta_index();
         while (true) {
-            role.run(item, unit - p.by_kv_heads.divide(unit) * p.call.num_kv_heads);
+            const int kv_head = unit - p.by_kv_heads.divide(unit) * p.call.num_kv_heads;
+            if constexpr (consumers > 1) {
+                role.run(item, kv_head, 0);
+            } else {
+                for (int tile = 0; tile * k_group_rows < item.item.num_tokens * p.group; ++tile)
+                    role.run(item, kv_head, tile);
+            }
             unit += gridDim.x;
             if (unit >= many_units(p))
                 break;

@@ -18,8 +18,11 @@ void launch_relay(const KernelParams& p, const LaunchBounds& bounds, cudaStream_
     if (!encode_pages(p.call, p.call.k_pages, &k_map) ||
         !encode_pages(p.call, p.call.v_pages, &v_map))
         return;
-    const int units = bounds.num_many * p.call.num_kv_heads;
-    const int grid = bounds.replayed ? bounds.num_sms : std::min(units, bounds.num_sms);
+    // A later step of a graph may have more units, at some cost: many idle CTAs would cost every
+    // step, for the busy ones then crowd on neighbouring SMs.
+    const int units =
+        std::max(bounds.num_many * p.call.num_kv_heads, bounds.replayed ? bounds.num_sms / 2 : 0);
+    const int grid = std::min(units, bounds.num_sms);
     kernel<<<grid, ManyTile<head_dim, consumers>::threads, bytes, stream>>>(p, k_map, v_map);
 }
 
@@ -34,10 +37,10 @@ int few_smem_bytes(const KernelParams& p, const LaunchBounds& bounds, int units)
     if (!bounds.may_relay())
         return 0;
     int sms = bounds.num_sms, room = k_sm_smem;
-    if (bounds.many_rows <= k_group_rows)
-        room -= relay_bytes;  // on every SM
-    else                      // whole SMs
+    if (bounds.many_rows > k_group_rows)  // the relay takes whole SMs
         sms -= std::min(bounds.num_many * p.call.num_kv_heads, sms / 2);
+    else if (bounds.num_many > 0)  // and here a part of every SM
+        room -= relay_bytes;
     return room / std::max((units + sms - 1) / sms, 1) - k_cta_smem;
 }
 

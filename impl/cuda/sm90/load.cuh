@@ -145,7 +145,8 @@ struct Producer {
         reinterpret_cast<int4*>(to)[lane] = reinterpret_cast<const int4*>(row)[lane];
     }
 
-    __device__ __forceinline__ void run(const ItemHead& head, int kv_head) {
+    // The same for every row tile.
+    __device__ __forceinline__ void run(const ItemHead& head, int kv_head, int) {
         StepCursor<Tile::step> cursor(p.call, head);
         const int32_t append_from = append_begin(p.call, head.append_from);
         bool empty = cursor.done();

@@ -26,6 +26,7 @@ struct Consumer {
     Smem<head_dim, consumers>& smem;
     const int thread;  // in it
     RingPlace<Tile::stages> place;
+    int row_tile;
     bool last;  // the step that was looked at is the item's last
 
     TileSoftmax<Tile::step> softmax;
@@ -41,9 +42,14 @@ struct Consumer {
         return static_cast<int>(ptx::opaque(threadIdx.x)) / k_group_threads;
     }
 
+    // Of the warpgroup's rows, among the item's. One consumer takes 64 rows after the other.
+    __device__ __forceinline__ int first_row() const {
+        return (consumers > 1 ? group() : row_tile) * k_group_rows;
+    }
+
     // The item's row that this thread's accumulators begin with.
     __device__ __forceinline__ int tile_row() const {
-        return group() * k_group_rows + thread / k_warp * 16 + thread % k_warp / 4;
+        return first_row() + thread / k_warp * 16 + thread % k_warp / 4;
     }
 
     // By asynchronous copies, so that all are under way at once.
@@ -53,7 +59,7 @@ struct Consumer {
         Row from[copies];
 #pragma unroll
         for (int i = 0; i < copies; ++i)
-            from[i] = row_of(p, item, kv_head, group() * k_group_rows + q_row(i));
+            from[i] = row_of(p, item, kv_head, first_row() + q_row(i));
         // All four warps are done with the Q of the last item.
         ptx::barrier(k_one_consumer_barrier + group(), k_group_threads);
         const uint32_t to = ptx::shared_address(smem.q[group()]);
@@ -227,7 +233,9 @@ struct Consumer {
         } while (!last);
     }
 
-    __device__ __forceinline__ void run(const ItemHead& head, int kv_head) {
+    __device__ __forceinline__ void run(const ItemHead& head, int kv_head, int tile) {
+        if constexpr (consumers == 1)
+            row_tile = tile;
         const Item& item = head.item;
         if (group() >= groups_of(item)) {
             follow_ring();
