@@ -11,8 +11,9 @@ namespace relayattn::cpu {
 
 struct InstructionSet {
     const char* name;
-    int64_t id;         // BackendInfo::isa
-    uint32_t required;  // bits of machine_features()
+    int64_t id;          // BackendInfo::isa
+    uint32_t required;   // bits of machine_features()
+    uint32_t preferred;  // more of them, without which it runs only when asked for by name
     const KernelTable* kernels;
 };
 
@@ -24,6 +25,13 @@ enum Feature : uint32_t {
     k_feature_avx512bw = 16,
     k_feature_avx512vl = 32,
     k_feature_avx512dq = 64,
+    k_feature_avx512bf16 = 128,
+    // vdpbf16ps is as fast as a multiply-add of float32: half the work, not double the time.
+    k_feature_fast_dot = 256,
+    // Tiles of bf16, and the system's leave to use them.
+    k_feature_amx = 512,
+    // No machine has it: for a set that was tested by emulation only.
+    k_feature_by_name_only = 1024,
 };
 
 // What processor and operating system offer together.

@@ -23,7 +23,8 @@ int64_t l2_bytes() {
 
 // Flops per ns of one thread: the few-row rate at 4 rows with K and V in L3, the many-row rate at
 // llama3-8b (32, 8192, 128). Measured on a Zen 5 EPYC (2 cores, L2 1 MiB; fp32 FMA peak of a core
-// 144 with AVX2 and 288 with AVX-512).
+// 144 with AVX2 and 288 with AVX-512). Those of NEON are derived, not measured: four lanes, two
+// multiply-adds a cycle at 2.5 GHz, of which 3/4 and 7/8. Those of AMX are the set's below it.
 struct Rates {
     int64_t isa;
     Dtype dtype;
@@ -34,6 +35,9 @@ constexpr Rates k_rates[] = {
     {0, Dtype::f32, 8, 17},    {0, Dtype::f16, 3, 5},     {0, Dtype::bf16, 13, 15},
     {1, Dtype::f32, 105, 110}, {1, Dtype::f16, 99, 117},  {1, Dtype::bf16, 100, 117},
     {2, Dtype::f32, 127, 193}, {2, Dtype::f16, 195, 215}, {2, Dtype::bf16, 200, 215},
+    {3, Dtype::f32, 127, 193}, {3, Dtype::f16, 195, 215}, {3, Dtype::bf16, 165, 375},
+    {4, Dtype::f32, 127, 193}, {4, Dtype::f16, 195, 215}, {4, Dtype::bf16, 165, 375},
+    {5, Dtype::f32, 30, 35},   {5, Dtype::f16, 30, 35},   {5, Dtype::bf16, 30, 35},
 };
 
 // Bytes per ns of one thread when all read: 19 to 25 on that machine; 16 on a Xeon with AVX-512 and

@@ -8,10 +8,12 @@ namespace {
 
 struct Avx2 {
     using F = __m256;
+    static constexpr bool has_dot = false;
+    static constexpr bool has_tiles = false;
     static constexpr int width = 8;
     static constexpr int max_rows = 6;
     static constexpr int accumulators = 10;
-    static constexpr int max_wide = 4;
+    static constexpr int max_wide = 2;
 
     static F zero() { return _mm256_setzero_ps(); }
     static F set(float x) { return _mm256_set1_ps(x); }

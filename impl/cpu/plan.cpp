@@ -55,6 +55,7 @@ Result<void> CpuPlan::set(const WorkList& work, void*) {
     copy_array(a.merged_tokens, work.merged_tokens);
     copy_array(a.slots, work.slots);
     num_items_ = static_cast<int64_t>(work.items.size());
+    num_many_ = work.num_many;
     num_tokens_ = work.num_tokens();
     num_merged_ = static_cast<int64_t>(work.merged_tokens.size());
     padded_tokens_ = work.padded_tokens;
@@ -135,6 +136,29 @@ int64_t CpuPlan::num_units() const {
     return num_items_ * storage_.shape().geometry.num_kv_heads + 1;
 }
 
+// Units of many rows wait for arithmetic and tails for memory: tickets alternate between as many of
+// the first as half of the threads take and the tails that belong to them, so that both kinds run
+// at once. An eighth of the tails is left for the end, where short units even out the threads.
+WorkUnit CpuPlan::unit_at(int64_t ticket) const {
+    const int64_t heads = storage_.shape().geometry.num_kv_heads;
+    const int64_t many = num_many_ * heads;
+    const int64_t tails = (num_items_ - num_many_) * heads;
+    const int64_t group = std::max<int64_t>(engine_.pool.num_threads() / 2, 1);
+    const int64_t groups = many / group;
+    const int64_t beside = groups > 0 ? tails * 7 / 8 / groups : 0;  // tails after a group
+    const int64_t round = ticket / (group + beside);
+    const int64_t place = ticket % (group + beside);
+    int64_t unit = ticket;  // many first, then tails
+    if (round >= groups) {
+        const int64_t rest = ticket - groups * (group + beside);
+        const int64_t left = many - groups * group;
+        unit = rest < left ? groups * group + rest : many + groups * beside + rest - left;
+    } else {
+        unit = place < group ? round * group + place : many + round * beside + place - group;
+    }
+    return unit < many + tails ? WorkUnit{unit / heads, unit % heads} : WorkUnit{-1, 0};
+}
+
 // Work so short that waking a thread for it would cost more than it saves.
 bool CpuPlan::is_small(const AttendCall& call) const {
     const KvGeometry& kv = call.store.geometry;
@@ -210,15 +234,12 @@ void CpuPlan::draw(const AttendJob& job, std::atomic<int64_t>& next) {
 // A thread at a short unit claims its next one early, to have it prefetched. Long ones are not
 // claimed before their time: they might wait while another thread is idle.
 void CpuPlan::draw_units(const AttendJob& job, std::atomic<int64_t>& next, void* scratch) const {
-    const int64_t heads = job.layout.num_kv_heads;
     const int64_t units = num_units();
     const auto claim = [&next] { return next.fetch_add(1, std::memory_order_relaxed); };
-    const auto as_unit = [&](int64_t i) {
-        return i < num_items_ * heads ? WorkUnit{i / heads, i % heads} : WorkUnit{-1, 0};
-    };
+
     int64_t at = claim();
     while (at < units) {
-        const WorkUnit unit = as_unit(at);
+        const WorkUnit unit = unit_at(at);
         if (unit.item < 0) {
             run_blanks(job);
             at = claim();
@@ -227,7 +248,7 @@ void CpuPlan::draw_units(const AttendJob& job, std::atomic<int64_t>& next, void*
         const Item& item = job.items[unit.item];
         const bool is_short = item.num_kv_tokens * item.num_tokens <= k_short_unit;
         at = is_short ? claim() : units;
-        engine_.set.kernels->attend(job, unit, as_unit(at), scratch);
+        engine_.set.kernels->attend(job, unit, unit_at(at), scratch);
         if (item.partial >= 0) {
             count_partials(job, item, unit.head);
         }

@@ -45,6 +45,7 @@ class CpuPlan final : public DevicePlan {
     AttendJob job_for(const AttendCall& call) const;
     void append(const AttendCall& call);
     int64_t num_units() const;
+    WorkUnit unit_at(int64_t ticket) const;
     bool is_small(const AttendCall& call) const;
     void draw(const AttendJob& job, std::atomic<int64_t>& next);
     void draw_units(const AttendJob& job, std::atomic<int64_t>& next, void* scratch) const;
@@ -54,7 +55,7 @@ class CpuPlan final : public DevicePlan {
     Engine& engine_;
     PlanStorage storage_;
 
-    int64_t num_items_ = 0, num_tokens_ = 0, num_merged_ = 0, padded_tokens_ = 0;
+    int64_t num_items_ = 0, num_many_ = 0, num_tokens_ = 0, num_merged_ = 0, padded_tokens_ = 0;
     int64_t row_products_ = 0;  // sum over items of KV tokens x query tokens
     const uint8_t* tree_mask_ = nullptr;
     int64_t tree_stride_ = 0;

@@ -20,8 +20,11 @@ constexpr int64_t k_max_rows = 256;
 constexpr int64_t k_score_stride = k_max_columns + 16;
 constexpr int64_t k_q_stride = 256 + 16;
 
+constexpr int64_t k_pair_stride = k_max_columns / 2 + 16;  // of words of two probabilities
+
 struct Scratch {
     float* scores;  // [k_group_rows][k_score_stride]
+    float* pairs;   // [k_group_rows][k_pair_stride]
     float* q;       // [k_max_rows][k_q_stride], scaled
     float* o;       // [k_max_rows][o_stride]
     float* l;       // [k_max_rows][16]: lanes of the sum
@@ -31,14 +34,15 @@ struct Scratch {
 
 static constexpr int64_t scratch_bytes(int64_t head_dim_v) {
     const int64_t row = k_q_stride + round_up(head_dim_v, k_lane) + 16 + 1;
-    return 4 * (k_group_rows * k_score_stride + k_max_rows * row);
+    return 4 * (k_group_rows * (k_score_stride + k_pair_stride) + k_max_rows * row);
 }
 
 static inline Scratch carve_scratch(void* memory, int64_t head_dim_v) {
     Scratch s{};
     s.o_stride = round_up(head_dim_v, k_lane);
     s.scores = static_cast<float*>(memory);
-    s.q = s.scores + k_group_rows * k_score_stride;
+    s.pairs = s.scores + k_group_rows * k_score_stride;
+    s.q = s.pairs + k_group_rows * k_pair_stride;
     s.o = s.q + k_max_rows * k_q_stride;
     s.l = s.o + k_max_rows * s.o_stride;
     s.m = s.l + k_max_rows * 16;

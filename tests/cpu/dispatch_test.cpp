@@ -12,10 +12,6 @@ using namespace relayattn::cpu;
 
 namespace {
 
-constexpr uint32_t k_avx2_machine = k_feature_avx2 | k_feature_fma | k_feature_f16c;
-constexpr uint32_t k_avx512_machine = k_avx2_machine | k_feature_avx512f | k_feature_avx512bw |
-                                      k_feature_avx512vl | k_feature_avx512dq;
-
 std::string chosen(const char* name, uint32_t features) {
     const auto set = choose_instruction_set(name, features);
     return set ? (*set)->name : "error: " + set.error().text;
@@ -25,10 +21,17 @@ std::string chosen(const char* name, uint32_t features) {
 
 #if defined(__x86_64__)
 
+constexpr uint32_t k_avx2_machine = k_feature_avx2 | k_feature_fma | k_feature_f16c;
+constexpr uint32_t k_avx512_machine = k_avx2_machine | k_feature_avx512f | k_feature_avx512bw |
+                                      k_feature_avx512vl | k_feature_avx512dq;
+constexpr uint32_t k_avx512_bf16_machine = k_avx512_machine | k_feature_avx512bf16;
+
 TEST_CASE("the best set whose every feature is there is chosen") {
     CHECK(chosen(nullptr, 0) == "scalar");
     CHECK(chosen("", k_avx2_machine) == "avx2");
     CHECK(chosen(nullptr, k_avx512_machine) == "avx512");
+    CHECK(chosen(nullptr, k_avx512_bf16_machine | k_feature_fast_dot) == "avx512_bf16");
+    CHECK(chosen(nullptr, k_avx512_machine | k_feature_fast_dot) == "avx512");
     CHECK(chosen(nullptr, k_avx2_machine & ~k_feature_f16c) == "scalar");
     CHECK(chosen(nullptr, k_avx512_machine & ~k_feature_avx512dq) == "avx2");
 }
@@ -43,23 +46,49 @@ TEST_CASE("a lower set can be asked for, a missing one not") {
           "RELAYATTN_ISA is \"avx512\", which this machine lacks; it has: avx2, scalar");
 }
 
+TEST_CASE("a set that is slow on this machine runs only when it is asked for") {
+    CHECK(chosen(nullptr, k_avx512_bf16_machine) == "avx512");
+    CHECK(chosen("avx512_bf16", k_avx512_bf16_machine) == "avx512_bf16");
+    constexpr uint32_t amx_machine = k_avx512_bf16_machine | k_feature_amx;
+    CHECK(chosen(nullptr, amx_machine) == "avx512");
+    CHECK(chosen("amx", amx_machine) == "amx");
+}
+
+TEST_CASE("a set of another architecture is known, and lacking") {
+    const auto neon = choose_instruction_set("neon", k_avx2_machine);
+    REQUIRE_FALSE(static_cast<bool>(neon));
+    CHECK(neon.error().code == Code::unsupported);
+}
+
 TEST_CASE("an unknown set is an error that names the choices") {
     const auto unknown = choose_instruction_set("AVX2", k_avx512_machine);
     REQUIRE_FALSE(static_cast<bool>(unknown));
     CHECK(unknown.error().code == Code::argument);
     CHECK(unknown.error().text ==
-          "RELAYATTN_ISA is \"AVX2\"; it must be one of: avx512, avx2, scalar");
+          "RELAYATTN_ISA is \"AVX2\"; it must be one of: amx, avx512_bf16, avx512, avx2, scalar");
+}
+
+#elif defined(__aarch64__)
+
+TEST_CASE("every 64-bit Arm has the same vectors") {
+    CHECK(chosen(nullptr, 0) == "neon");
+    CHECK(chosen("scalar", 0) == "scalar");
+    CHECK(chosen("avx2", 0) ==
+          "error: RELAYATTN_ISA is \"avx2\", which this machine lacks; it has: neon, scalar");
 }
 
 #endif
 
 TEST_CASE("the backend runs the set that the environment names") {
-    int64_t id = 0;
-    for (const char* name : {"scalar", "avx2", "avx512"}) {
-        if (const auto backend = test::backend_on(name, 1)) {
-            CHECK(backend->info().isa == id);
+    constexpr struct {
+        const char* name;
+        int64_t id;
+    } sets[] = {{"scalar", 0},      {"avx2", 1}, {"avx512", 2},
+                {"avx512_bf16", 3}, {"amx", 4},  {"neon", 5}};
+    for (const auto& set : sets) {
+        if (const auto backend = test::backend_on(set.name, 1)) {
+            CHECK(backend->info().isa == set.id);
         }
-        ++id;
     }
     setenv("RELAYATTN_ISA", "mmx", 1);
     const auto none = create_cpu_backend({1});
@@ -74,10 +103,11 @@ TEST_CASE("sets round each product differently, which proves that each one ran")
     options.q_lens = {1, 1};
     const test::Step step(options, 2);
     const auto scalar = test::backend_on("scalar", 1);
-    const auto avx2 = test::backend_on("avx2", 1);
-    if (avx2 != nullptr) {
-        CHECK(scalar->info().isa != avx2->info().isa);
-        CHECK(step.run(*scalar).out != step.run(*avx2).out);  // no FMA there
+    for (const char* name : {"avx2", "neon"}) {
+        if (const auto vectors = test::backend_on(name, 1)) {
+            CHECK(scalar->info().isa != vectors->info().isa);
+            CHECK(step.run(*scalar).out != step.run(*vectors).out);  // no FMA there
+        }
     }
 }
 

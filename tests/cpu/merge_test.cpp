@@ -74,7 +74,7 @@ void merge_exactly(const States& s, std::vector<double>& out, std::vector<double
 
 TEST_CASE("merged states match float64 in every dtype, empty parts included") {
     Random random(77);
-    for (const char* isa : {"scalar", "avx2", "avx512"}) {
+    for (const char* isa : {"scalar", "avx2", "avx512", "avx512_bf16", "amx", "neon"}) {
         const auto backend = backend_on(isa, 2);
         for (int round = 0; backend != nullptr && round < 40; ++round) {
             CAPTURE(isa);
@@ -146,7 +146,7 @@ TEST_CASE("results are rounded to nearest even, and what is not finite stays so"
     }
     const auto count = static_cast<int64_t>(values.size());
     const float whole[1] = {0}, empty[1] = {-INFINITY};
-    for (const char* isa : {"scalar", "avx2", "avx512"}) {
+    for (const char* isa : {"scalar", "avx2", "avx512", "avx512_bf16", "amx", "neon"}) {
         const auto backend = backend_on(isa, 1);
         for (const Dtype dtype : {Dtype::f16, Dtype::bf16}) {
             if (backend == nullptr) {

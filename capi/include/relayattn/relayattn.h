@@ -217,8 +217,9 @@
  * break.
  *
  * Environment.
- *     RELAYATTN_ISA          scalar, avx2 or avx512: use this instruction set instead of the best
- *                            one. Read when a CPU context is created.
+ *     RELAYATTN_ISA          scalar, avx2, avx512, avx512_bf16, amx or neon: use this instruction
+ *                            set instead of the best one; amx is used only where this names it.
+ *                            Read when a CPU context is created.
  *     RELAYATTN_FIGURES      file of measured figures for the cost model, as relayattn-bench
  *                            --calibrate writes it, in place of the built-in ones. Read when a
  *                            context is created; a malformed line is RA_ERROR_ARGUMENT.
@@ -262,7 +263,9 @@
  *
  * Accuracy, as ||out - exact|| / ||exact|| against float64 on the same inputs, drawn from N(0, 1):
  * float32 within 1e-6; bf16 and f16 outputs at most 10 % above the error of rounding the exact
- * result to that dtype. Scores, sums and merging are float32 in any case.
+ * result to that dtype (1.65e-3 and 2.1e-4), and at most 50 % above it where matrix units take the
+ * softmax's weights in that dtype: q, K, V and out alike on CUDA, and for bf16 with avx512_bf16 and
+ * amx. Scores, sums and merging are float32 in any case.
  *
  * A result does not depend on timing: parts are merged in a fixed order. It may depend, within that
  * accuracy, on the other sequences of the batch and on the number of threads, since these decide
@@ -390,9 +393,9 @@ enum {
     RA_ISA_SCALAR = 0,      /* portable C++; also what every CUDA context answers */
     RA_ISA_AVX2 = 1,        /* with FMA and F16C */
     RA_ISA_AVX512 = 2,      /* F, BW, VL and DQ */
-    RA_ISA_AVX512_BF16 = 3, /* this one and all below: for later versions */
-    RA_ISA_AMX = 4,
-    RA_ISA_NEON = 5
+    RA_ISA_AVX512_BF16 = 3, /* with BF16; chosen where its dot product is fast (AMD) */
+    RA_ISA_AMX = 4,         /* and tiles of bf16; by name only */
+    RA_ISA_NEON = 5         /* AArch64 */
 };
 
 /* Properties for ra_context_query. */

@@ -28,12 +28,18 @@ struct Unit {
     }
 };
 
-template <class V>
+template <class V, class T>
 inline void start_rows(const Unit& u) {
     const Scratch& s = u.scratch;
     for (int64_t r = 0; r < u.rows; ++r) {
-        read_row<V>(u.job.q_dtype, row_at(u.job.q, u.token_of(r), u.q_head_of(r)),
-                    u.job.layout.head_dim_k, u.job.q_scale, s.q + r * k_q_stride);
+        const char* q = row_at(u.job.q, u.token_of(r), u.q_head_of(r));
+        if constexpr (is_dot<T>) {  // exact: the scores are scaled instead
+            __builtin_memcpy(s.q + r * k_q_stride, q,
+                             static_cast<uint64_t>(u.job.layout.head_dim_k) * sizeof(T));
+        } else {
+            read_row<V>(u.job.q_dtype, q, u.job.layout.head_dim_k, u.job.q_scale,
+                        s.q + r * k_q_stride);
+        }
         s.m[r] = -k_infinity;
     }
     const auto bytes = [](int64_t floats) { return static_cast<uint64_t>(floats) * sizeof(float); };
@@ -85,7 +91,10 @@ struct Tile {
     int64_t begin, rows;
     const Products<V, T>* products;
     float* scores;
-    float alpha[V::max_rows];
+    float alpha[most_rows<V, T>()];
+    // Of a product that takes pairs: the probabilities as words, and which of them are large.
+    float* words;
+    uint32_t large[most_rows<V, T>()][k_max_columns / 32];
 };
 
 template <class V, class T>
@@ -105,8 +114,9 @@ inline void soften(const Unit& u, Tile<V, T>& tile, const Step& step) {
         if (shaped) {
             shape_row<V>(u, row, step, scores);
         }
-        tile.alpha[r] =
-            softmax_row<V>(scores, step.columns, u.scratch.m[row], u.scratch.l + row * 16);
+        __builtin_memset(tile.large[r], 0, is_dot<T> ? sizeof tile.large[r] : 0);
+        tile.alpha[r] = softmax_row<V, T>(scores, tile.words + r * k_pair_stride, tile.large[r],
+                                          step.columns, u.scratch.m[row], u.scratch.l + row * 16);
     }
 }
 
@@ -115,26 +125,41 @@ template <class V, class T>
 inline void attend_group(const Unit& u, Group<V, T>& group, const Step& step, bool first) {
     const Scratch& s = u.scratch;
     const PackedLayout& layout = u.job.layout;
-    const auto each_range = [&group](int64_t count, auto call) {
+    const auto each_range = [&group, first](int64_t count, auto call) {
         for (int64_t at = 0; at < count; at += group.wide) {
             const int64_t end = at + group.wide < count ? at + group.wide : count;
             for (int64_t t = 0; t < group.num_tiles; ++t) {
-                call(group.tiles[t], at, end, t == 0);
+                call(group.tiles[t], at, end, Share{t, first ? group.num_tiles : 0});
             }
         }
     };
-    each_range(step.columns / k_lane, [&](Tile<V, T>& t, int64_t at, int64_t end, bool leads) {
-        t.products->score(s.q + t.begin * k_q_stride, step, at, end, first && leads,
-                          layout.head_dim_k, t.scores);
+    each_range(step.columns / k_lane, [&](Tile<V, T>& t, int64_t at, int64_t end, Share share) {
+        t.products->score(layout, s.q + t.begin * k_q_stride, step, at, end, share, u.job.q_scale,
+                          t.scores);
     });
     for (int64_t t = 0; t < group.num_tiles; ++t) {
         soften<V, T>(u, group.tiles[t], step);
     }
     const int64_t panels = round_up(layout.head_dim_v, k_lane) / k_lane;
-    each_range(panels, [&](Tile<V, T>& t, int64_t at, int64_t end, bool leads) {
-        t.products->weigh(step, t.scores, at, end, layout.v_panel, t.alpha, first && leads,
+    each_range(panels, [&](Tile<V, T>& t, int64_t at, int64_t end, Share share) {
+        t.products->weigh(layout, step, is_dot<T> ? t.words : t.scores, at, end, t.alpha, share,
                           s.o + t.begin * s.o_stride, s.o_stride);
     });
+}
+
+// What the products of a step have left out.
+template <class V, class T>
+inline void add_rests(const Unit& u, const Tile<V, T>& tile, const Step& step) {
+    for (int64_t r = 0; r < tile.rows; ++r) {
+        const RoundedRow row{tile.scores + r * k_score_stride, tile.words + r * k_pair_stride,
+                             tile.large[r]};
+        float* o = u.scratch.o + (tile.begin + r) * u.scratch.o_stride;
+        if (step.ragged) {
+            add_rests<V, true>(u.job.layout, step, row, o);
+        } else {
+            add_rests<V, false>(u.job.layout, step, row, o);
+        }
+    }
 }
 
 template <class V>
@@ -154,7 +179,7 @@ inline void write_rows(const Unit& u) {
 template <class V, class T>
 inline void attend_step(const Unit& u, const Step& step) {
     // Tiles of nearly equal height, so that none is left with a row or two.
-    const int64_t tiles = (u.rows + V::max_rows - 1) / V::max_rows;
+    const int64_t tiles = (u.rows + most_rows<V, T>() - 1) / most_rows<V, T>();
     bool first = true;
     for (int64_t t = 0; t < tiles;) {
         Group<V, T> group;
@@ -168,12 +193,19 @@ inline void attend_step(const Unit& u, const Step& step) {
             tile.begin = begin;
             tile.rows = rows;
             tile.products = &products_by_rows<V, T>.of[rows];
-            tile.scores = u.scratch.scores + group.num_tiles * V::max_rows * k_score_stride;
+            const int64_t place = group.num_tiles * most_rows<V, T>();
+            tile.scores = u.scratch.scores + place * k_score_stride;
+            tile.words = u.scratch.pairs + place * k_pair_stride;
             group.wide = group.wide > tile.products->wide ? group.wide : tile.products->wide;
             ++group.num_tiles;
         }
         if (group.num_tiles > 0) {
             attend_group<V, T>(u, group, step, first);
+            if constexpr (is_dot<T>) {
+                for (int64_t i = 0; i < group.num_tiles; ++i) {
+                    add_rests<V, T>(u, group.tiles[i], step);
+                }
+            }
             first = false;
         }
     }
@@ -181,7 +213,7 @@ inline void attend_step(const Unit& u, const Step& step) {
 
 template <class V, class T>
 void attend_rows(const Unit& u) {
-    start_rows<V>(u);
+    start_rows<V, T>(u);
     Cursor cursor = pieces_of(u.job, u.item);
     Step steps[2];
     bool more = next_step<T>(u.job, u.head, cursor, steps[0]);
@@ -198,6 +230,30 @@ void attend_rows(const Unit& u) {
 }
 
 template <class V>
+inline void attend_rounded(const Unit& u) {
+    if constexpr (V::has_tiles) {
+        if (u.job.layout.head_dim_k % k_tile_terms == 0) {
+            V::Tiles::begin();
+            attend_rows<V, Bf16Tile>(u);
+            V::Tiles::end();
+            return;
+        }
+    }
+    attend_rows<V, Bf16Dot>(u);
+}
+
+// Rounding q and the probabilities to bf16 is for callers who round q and out, too.
+template <class V>
+inline void attend_bf16(const Unit& u) {
+    if constexpr (V::has_dot) {
+        if (u.job.q_dtype == Dtype::bf16 && u.job.out_dtype == Dtype::bf16) {
+            return attend_rounded<V>(u);
+        }
+    }
+    attend_rows<V, Bf16>(u);
+}
+
+template <class V>
 void attend_item(const AttendJob& job, WorkUnit unit, WorkUnit upcoming, void* memory) {
     const Item& i = job.items[unit.item];
     Unit u{job, i, unit.head, upcoming, carve_scratch(memory, job.layout.head_dim_v), 0, 0};
@@ -211,7 +267,7 @@ void attend_item(const AttendJob& job, WorkUnit unit, WorkUnit upcoming, void* m
                 attend_rows<V, F16>(u);
                 break;
             case Dtype::bf16:
-                attend_rows<V, Bf16>(u);
+                attend_bf16<V>(u);
                 break;
         }
         u.first_row += u.rows;

@@ -5,24 +5,36 @@
 // result is therefore the same in a tile of any height: batch-invariant plans rest on it.
 #pragma once
 
-#include "impl/cpu/kernels/steps.h"
-#include "impl/cpu/scratch.h"
+#include "impl/cpu/kernels/tiles.h"
 
 namespace relayattn::cpu {
 namespace {
 
-// The i-th vector of a block or panel row: its term u of each pair when terms are interleaved.
+// The i-th vector of a block or panel row: its term U of each pair when terms are interleaved, or
+// whole pairs (of which U leaves one term and zeroes the other) when the product takes pairs.
 template <class V, class T, int U>
 [[gnu::always_inline]] inline typename V::F lanes(const T* row, int i) {
-    if constexpr (interleave<T> == 1) {
+    if constexpr (is_dot<T>) {
+        return V::template load_pairs<U>(row + 2 * i * V::width);
+    } else if constexpr (interleave<T> == 1) {
         return V::widen(row + i * V::width);
     } else {
         return V::template widen_pair<U>(row + 2 * i * V::width);
     }
 }
 
-// One term of the product: acc[r][j] += left[r * LS] * right vector j. The smaller operand is kept
-// in registers, the other streams.
+template <class V, class T>
+[[gnu::always_inline]] inline void add_one(typename V::F& sum, typename V::F left,
+                                           typename V::F right) {
+    if constexpr (is_dot<T>) {
+        V::add_pairs(sum, left, right);
+    } else {
+        V::add_product(sum, left, right);
+    }
+}
+
+// One term of the product, or one pair: acc[r][j] += left[r * LS] * right vector j. The smaller
+// operand is kept in registers, the other streams.
 template <class V, class T, int U, int MR, int WIDE, int LS>
 [[gnu::always_inline]] inline void add_term(typename V::F (&acc)[MR][WIDE * k_lane / V::width],
                                             const float* left, const T* const (&right)[WIDE]) {
@@ -39,7 +51,7 @@ template <class V, class T, int U, int MR, int WIDE, int LS>
             const auto x = lanes<V, T, U>(right[j / in_block], j % in_block);
 #pragma GCC unroll 16
             for (int r = 0; r < MR; ++r) {
-                V::add_product(acc[r][j], q[r], x);
+                add_one<V, T>(acc[r][j], q[r], x);
             }
         }
     } else {
@@ -53,7 +65,7 @@ template <class V, class T, int U, int MR, int WIDE, int LS>
             const auto q = V::set(left[r * LS]);
 #pragma GCC unroll 16
             for (int j = 0; j < vectors; ++j) {
-                V::add_product(acc[r][j], q, x[j]);
+                add_one<V, T>(acc[r][j], q, x[j]);
             }
         }
     }
@@ -64,16 +76,40 @@ template <class V, class T, int U, int MR, int WIDE, int LS>
     asm volatile("" ::: "memory");
 }
 
-// Into L2: a step is too large for L1. At distance 0, when there is nothing to fetch, it is the
-// line being read.
-[[gnu::always_inline]] inline void prefetch(const void* line, int64_t ahead) {
-    __builtin_prefetch(reinterpret_cast<const void*>(reinterpret_cast<intptr_t>(line) + ahead), 0,
-                       2);
+// What a product brings into the caches while it works: from `at` on, `step` bytes further with
+// each line of K or V that it reads. In the order of addresses: memory gives a core 43 GB/s in that
+// order and 28 from four places in turn (measured on a Zen 5).
+struct Fetch {
+    intptr_t at;
+    int64_t step;
+
+    [[gnu::always_inline]] void next() {
+        __builtin_prefetch(reinterpret_cast<const void*>(at), 0, 3);
+        at += step;
+    }
+};
+
+// A step is fetched by the first tiles that work on the one before: tile `part` of so many.
+struct Share {
+    int64_t part, parts;  // no parts: nothing to fetch
+};
+
+// Touches a line that is read anyway.
+inline Fetch no_fetch(const void* line) {
+    return {reinterpret_cast<intptr_t>(line), 0};
+}
+
+// This share of `bytes` bytes.
+inline Fetch fetch_part(intptr_t from, int64_t bytes, Share share) {
+    return {from + bytes / share.parts * share.part, k_cache_line / share.parts};
 }
 
 template <class V, class T, int MR, int WIDE>
-void score_blocks(const float* q, const void* const* blocks, int64_t ahead, int64_t head_dim,
-                  float* scores) {
+void score_blocks(const PackedLayout& layout, const float* q, const void* const* blocks,
+                  Fetch fetch, float scale, float* scores) {
+    if constexpr (is_tile<T>) {
+        return score_tiles<V, T, WIDE>(layout, q, blocks, fetch, scale, MR, scores);
+    }
     constexpr int U = interleave<T>;
     constexpr int in_block = k_lane / V::width;
     typename V::F acc[MR][WIDE * in_block];
@@ -89,15 +125,20 @@ void score_blocks(const float* q, const void* const* blocks, int64_t ahead, int6
     for (int b = 0; b < WIDE; ++b) {
         k[b] = static_cast<const T*>(blocks[b]);
     }
-    for (int64_t d = 0; d < head_dim; d += U) {
-        add_term<V, T, 0, MR, WIDE, k_q_stride>(acc, q + d, k);
-        if constexpr (U == 2) {
-            keep_order();
-            add_term<V, T, 1, MR, WIDE, k_q_stride>(acc, q + d + 1, k);
+
+    for (int64_t d = 0; d < layout.head_dim_k; d += U) {
+        if constexpr (is_dot<T>) {
+            add_term<V, T, k_both, MR, WIDE, k_q_stride>(acc, q + d / 2, k);
+        } else {
+            add_term<V, T, 0, MR, WIDE, k_q_stride>(acc, q + d, k);
+            if constexpr (U == 2) {
+                keep_order();
+                add_term<V, T, 1, MR, WIDE, k_q_stride>(acc, q + d + 1, k);
+            }
         }
 #pragma GCC unroll 16
         for (int b = 0; b < WIDE; ++b) {
-            prefetch(k[b], ahead);
+            fetch.next();
             k[b] += k_lane * U;
         }
     }
@@ -105,30 +146,32 @@ void score_blocks(const float* q, const void* const* blocks, int64_t ahead, int6
     for (int r = 0; r < MR; ++r) {
 #pragma GCC unroll 16
         for (int j = 0; j < WIDE * in_block; ++j) {
-            V::store(scores + r * k_score_stride + j * V::width, acc[r][j]);
+            const auto sum = is_dot<T> ? V::mul(acc[r][j], V::set(scale)) : acc[r][j];
+            V::store(scores + r * k_score_stride + j * V::width, sum);
         }
     }
 }
 
 template <class V, class T, int MR, int WIDE>
 [[gnu::always_inline]] inline void weigh_segment(typename V::F (&acc)[MR][WIDE * k_lane / V::width],
-                                                 const Segment& segment, const float* p,
-                                                 int64_t first_panel, int64_t panel_stride,
-                                                 int64_t ahead) {
+                                                 const PackedLayout& layout, const Segment& segment,
+                                                 const float* p, int64_t first_panel, Fetch fetch) {
     constexpr int U = interleave<T>;
-    constexpr int LS = k_score_stride;
-    p += segment.column + segment.lead;
+    constexpr int LS = is_dot<T> ? k_pair_stride : k_score_stride;
+    constexpr int words = is_dot<T> ? 1 : U;  // of p for U tokens
+    p += is_dot<T> ? (segment.column + segment.lead) / U : segment.column + segment.lead;
     int64_t left = segment.tokens;
+
     const T* v[WIDE];
 #pragma GCC unroll 16
     for (int b = 0; b < WIDE; ++b) {
-        v[b] = static_cast<const T*>(segment.v) + (first_panel + b) * panel_stride +
+        v[b] = static_cast<const T*>(segment.v) + (first_panel + b) * layout.v_panel +
                segment.slot / U * (k_lane * U);
     }
-    const auto advance = [&v, ahead] {
+    const auto advance = [&v, &fetch] {
 #pragma GCC unroll 16
         for (int b = 0; b < WIDE; ++b) {
-            prefetch(v[b], ahead);
+            fetch.next();
             v[b] += k_lane * U;
         }
     };
@@ -140,11 +183,15 @@ template <class V, class T, int MR, int WIDE>
             --left;
         }
     }
-    for (; left >= U; left -= U, p += U) {
-        add_term<V, T, 0, MR, WIDE, LS>(acc, p, v);
-        if constexpr (U == 2) {
-            keep_order();
-            add_term<V, T, 1, MR, WIDE, LS>(acc, p + 1, v);
+    for (; left >= U; left -= U, p += words) {
+        if constexpr (is_dot<T>) {
+            add_term<V, T, k_both, MR, WIDE, LS>(acc, p, v);
+        } else {
+            add_term<V, T, 0, MR, WIDE, LS>(acc, p, v);
+            if constexpr (U == 2) {
+                keep_order();
+                add_term<V, T, 1, MR, WIDE, LS>(acc, p + 1, v);
+            }
         }
         advance();
     }
@@ -156,8 +203,21 @@ template <class V, class T, int MR, int WIDE>
 }
 
 template <class V, class T, int MR, int WIDE>
-void weigh_panels(const Step& step, const float* p, int64_t first_panel, int64_t panel_stride,
-                  const float* alpha, bool first, float* o, int64_t o_stride) {
+void weigh_panels(const PackedLayout& layout, const Step& step, const float* p, int64_t first_panel,
+                  const float* alpha, Share share, float* o, int64_t o_stride) {
+    const auto fetch_of = [&](int32_t s) {
+        const int64_t tokens = step.segments[s].tokens;
+        const int64_t panel_bytes = tokens * k_lane * static_cast<int64_t>(sizeof(T));
+        if (share.parts == 0 || step.next_k[s] == nullptr) {
+            return no_fetch(p);
+        }
+        const auto begin = reinterpret_cast<intptr_t>(step.next_k[s]) + first_panel * panel_bytes;
+        return fetch_part(begin, WIDE * panel_bytes, share);
+    };
+    if constexpr (is_tile<T>) {
+        return weigh_tiles<V, T, WIDE>(layout, step, p, first_panel, alpha, fetch_of, MR, o,
+                                       o_stride);
+    }
     constexpr int vectors = WIDE * k_lane / V::width;
     typename V::F acc[MR][vectors];
     o += first_panel * k_lane;
@@ -169,8 +229,7 @@ void weigh_panels(const Step& step, const float* p, int64_t first_panel, int64_t
         }
     }
     for (int32_t s = 0; s < step.num_segments; ++s) {
-        weigh_segment<V, T, MR, WIDE>(acc, step.segments[s], p, first_panel, panel_stride,
-                                      first ? step.k_ahead[s] : 0);
+        weigh_segment<V, T, MR, WIDE>(acc, layout, step.segments[s], p, first_panel, fetch_of(s));
     }
 #pragma GCC unroll 16
     for (int r = 0; r < MR; ++r) {
@@ -183,10 +242,18 @@ void weigh_panels(const Step& step, const float* p, int64_t first_panel, int64_t
     }
 }
 
-// How many blocks or panels a tile of MR rows takes at once: as many as V's registers hold, because
-// few rows need them for enough independent sums.
-template <class V, int MR>
+// How many blocks or panels a tile of MR rows takes at once: as many as V's registers hold, but few
+// rows, which wait for memory, read it in the order of addresses (at 4 rows 10 % faster than two at
+// once, measured on a Zen 5).
+template <class V, class T, int MR>
 constexpr int wide_of() {
+    if (is_tile<T>) {
+        return k_tile_wide;
+    }
+    constexpr int in_order = 4;
+    if (MR <= in_order) {
+        return 1;
+    }
     int wide = V::max_wide;
     while (wide > 1 && MR * wide * (k_lane / V::width) > V::accumulators) {
         wide /= 2;
@@ -195,60 +262,71 @@ constexpr int wide_of() {
 }
 
 // The products of a tile of so many rows, over a range of a step's blocks or of V's panels; `wide`
-// is the range that they like to be multiples of. `first`: the first tile of a step, which brings
-// it into the caches.
+// is the range that they like to be multiples of.
 template <class V, class T>
 struct Products {
     int wide;
-    void (*score)(const float* q, const Step& step, int64_t begin, int64_t end, bool first,
-                  int64_t head_dim, float* scores);
-    void (*weigh)(const Step& step, const float* p, int64_t begin, int64_t end,
-                  int64_t panel_stride, const float* alpha, bool first, float* o, int64_t o_stride);
+    void (*score)(const PackedLayout& layout, const float* q, const Step& step, int64_t begin,
+                  int64_t end, Share share, float scale, float* scores);
+    void (*weigh)(const PackedLayout& layout, const Step& step, const float* p, int64_t begin,
+                  int64_t end, const float* alpha, Share share, float* o, int64_t o_stride);
 };
 
 template <class V, class T, int MR>
-void score_tile(const float* q, const Step& step, int64_t b, int64_t end, bool first,
-                int64_t head_dim, float* scores) {
-    constexpr int WIDE = wide_of<V, MR>();
-    const auto ahead = [&](int64_t from, int64_t to) {  // if all lie in one page
-        return first && step.v_ahead[from] == step.v_ahead[to - 1] ? step.v_ahead[from] : 0;
+void score_tile(const PackedLayout& layout, const float* q, const Step& step, int64_t b,
+                int64_t end, Share share, float scale, float* scores) {
+    constexpr int WIDE = wide_of<V, T, MR>();
+    const auto fetch = [&](int64_t from, int64_t to) {
+        const auto begin = reinterpret_cast<intptr_t>(step.next_v[from]);
+        const auto last = reinterpret_cast<intptr_t>(step.next_v[to - 1]);
+        const int64_t block_bytes = k_lane * layout.head_dim_v * static_cast<int64_t>(sizeof(T));
+        if (share.parts == 0 || last - begin != (to - 1 - from) * block_bytes) {
+            return no_fetch(q);  // not all of one page
+        }
+        return fetch_part(begin, (to - from) * block_bytes, share);
     };
     for (; b + WIDE <= end; b += WIDE) {
-        score_blocks<V, T, MR, WIDE>(q, step.k_blocks + b, ahead(b, b + WIDE), head_dim,
+        score_blocks<V, T, MR, WIDE>(layout, q, step.k_blocks + b, fetch(b, b + WIDE), scale,
                                      scores + b * k_lane);
     }
     if constexpr (WIDE > 1) {
         for (; b < end; ++b) {
-            score_blocks<V, T, MR, 1>(q, step.k_blocks + b, ahead(b, b + 1), head_dim,
+            score_blocks<V, T, MR, 1>(layout, q, step.k_blocks + b, fetch(b, b + 1), scale,
                                       scores + b * k_lane);
         }
     }
 }
 
 template <class V, class T, int MR>
-void weigh_tile(const Step& step, const float* p, int64_t b, int64_t end, int64_t panel_stride,
-                const float* alpha, bool first, float* o, int64_t o_stride) {
-    constexpr int WIDE = wide_of<V, MR>();
+void weigh_tile(const PackedLayout& layout, const Step& step, const float* p, int64_t b,
+                int64_t end, const float* alpha, Share share, float* o, int64_t o_stride) {
+    constexpr int WIDE = wide_of<V, T, MR>();
     for (; b + WIDE <= end; b += WIDE) {
-        weigh_panels<V, T, MR, WIDE>(step, p, b, panel_stride, alpha, first, o, o_stride);
+        weigh_panels<V, T, MR, WIDE>(layout, step, p, b, alpha, share, o, o_stride);
     }
     if constexpr (WIDE > 1) {
         for (; b < end; ++b) {
-            weigh_panels<V, T, MR, 1>(step, p, b, panel_stride, alpha, first, o, o_stride);
+            weigh_panels<V, T, MR, 1>(layout, step, p, b, alpha, share, o, o_stride);
         }
     }
+}
+
+// Rows of one tile, at most.
+template <class V, class T>
+constexpr int most_rows() {
+    return is_tile<T> ? k_tile_rows : V::max_rows;
 }
 
 // Indexed by the rows of the tile.
 template <class V, class T>
 struct ProductsByRows {
-    Products<V, T> of[V::max_rows + 1];
+    Products<V, T> of[most_rows<V, T>() + 1];
 
-    constexpr ProductsByRows() : of{} { fill<V::max_rows>(); }
+    constexpr ProductsByRows() : of{} { fill<most_rows<V, T>()>(); }
 
     template <int MR>
     constexpr void fill() {
-        of[MR] = {wide_of<V, MR>(), score_tile<V, T, MR>, weigh_tile<V, T, MR>};
+        of[MR] = {wide_of<V, T, MR>(), score_tile<V, T, MR>, weigh_tile<V, T, MR>};
         if constexpr (MR > 1) {
             fill<MR - 1>();
         }

@@ -3,7 +3,7 @@
 #pragma once
 
 #include "impl/cpu/kernels/math.h"
-#include "impl/cpu/kernels/steps.h"
+#include "impl/cpu/kernels/rest.h"
 
 namespace relayattn::cpu {
 namespace {
@@ -73,26 +73,64 @@ inline void hide_branches(const Step& step, float* scores, const uint8_t* bits, 
     }
 }
 
-// scores become 2^(score - m) for the new maximum m; l holds the sum in lanes. Returns what earlier
-// sums are to be multiplied by. A row that has seen no key yet keeps m = -inf and sums of 0.
+// Stores p of all columns: as float32 and, when T's product takes pairs, in words of two bf16, with
+// a bit in `large` for each that is not below k_least_large.
+template <class V, class T, class P>
+[[gnu::always_inline]] inline void store_all(float* scores, float* words, uint32_t* large,
+                                             int64_t columns, P p_at) {
+    int64_t c = 0;
+    if constexpr (is_dot<T>) {
+        for (; c + 2 * V::width <= columns; c += 2 * V::width) {
+            const auto low = p_at(c);
+            const auto high = p_at(c + V::width);
+            V::store(scores + c, low);
+            V::store(scores + c + V::width, high);
+            *large++ = V::store_pairs(words + c / 2, low, high, k_least_large);
+        }
+        if (c < columns) {
+            const auto low = p_at(c);
+            V::store(scores + c, low);
+            *large = V::store_pairs(words + c / 2, low, V::zero(), k_least_large);
+        }
+    } else {
+        for (; c < columns; c += V::width) {
+            V::store(scores + c, p_at(c));
+        }
+    }
+}
+
 template <class V>
-inline float softmax_row(float* scores, int64_t columns, float& m, float* l) {
+inline float top_of(const float* scores, int64_t columns) {
     auto top = V::load(scores);
-    for (int64_t c = V::width; c < columns; c += V::width) {
+    auto other = top;  // two chains
+    int64_t c = V::width;
+    for (; c + 2 * V::width <= columns; c += 2 * V::width) {
+        top = V::max(top, V::load(scores + c));
+        other = V::max(other, V::load(scores + c + V::width));
+    }
+    for (; c < columns; c += V::width) {
         top = V::max(top, V::load(scores + c));
     }
-    const float step_top = V::hmax(top);
+    return V::hmax(V::max(top, other));
+}
+
+// scores become 2^(score - m) for the new maximum m; l holds the sum in lanes. Returns what earlier
+// sums are to be multiplied by. A row that has seen no key yet keeps m = -inf and sums of 0.
+template <class V, class T>
+inline float softmax_row(float* scores, float* words, uint32_t* large, int64_t columns, float& m,
+                         float* l) {
+    const float step_top = top_of<V>(scores, columns);
     const float new_m = step_top > m ? step_top : m;
     const float reference = new_m == -k_infinity ? 0.0f : new_m;
     const float alpha = m == new_m ? 1.0f : exp2_one<V>(m - reference);
     m = new_m;
     const auto shift = V::set(reference);
     auto sum = V::mul(V::load(l), V::set(alpha));
-    for (int64_t c = 0; c < columns; c += V::width) {
+    store_all<V, T>(scores, words, large, columns, [&](int64_t c) {
         const auto p = exp2<V>(V::sub(V::load(scores + c), shift));
-        V::store(scores + c, p);
         sum = V::add(sum, p);
-    }
+        return p;
+    });
     V::store(l, sum);
     return alpha;
 }

@@ -9,6 +9,7 @@ namespace relayattn::cpu {
 namespace {
 
 constexpr int64_t k_max_blocks = k_max_columns / k_lane;
+constexpr int64_t k_cache_line = 64;
 
 // Consecutive slots of one page.
 struct Segment {
@@ -23,12 +24,12 @@ struct Segment {
 };
 
 // While a step is first read, what is read after it is prefetched: V while scores are made of K,
-// the next step's K while V is weighed. Both are of like size and order, so the line to prefetch
-// lies at a fixed distance from the line being read.
+// the next step's K while V is weighed. Both are of like size.
 struct Step {
     const void* k_blocks[k_max_blocks];
-    int64_t v_ahead[k_max_blocks];  // from a block of K to V of its page, in bytes
-    int64_t k_ahead[k_max_blocks];  // from a segment's V to K of the next step
+    const void* v_blocks[k_max_blocks];  // V of a block's first slot
+    const void* next_v[k_max_blocks];    // a block's part of V of its page and head
+    const void* next_k[k_max_blocks];    // first block of the next step's segment; null = none
     Segment segments[k_max_blocks];
     int32_t num_segments;
     int32_t columns;
@@ -40,11 +41,6 @@ struct Step {
         return last.position + last.tokens;
     }
 };
-
-// As integers: the two need not lie in one object.
-inline int64_t distance(const void* from, const void* to) {
-    return reinterpret_cast<intptr_t>(to) - reinterpret_cast<intptr_t>(from);
-}
 
 struct Cursor {
     const Piece* piece;
@@ -72,10 +68,12 @@ inline bool add_segment(const AttendJob& job, int64_t head, Cursor& cursor, Step
     s.end_column = static_cast<int32_t>(round_up(step.columns + s.lead + tokens, k_lane));
     s.k = reinterpret_cast<const T*>(job.k_pages) + page * p.k_page + head * p.k_head;
     s.v = reinterpret_cast<const T*>(job.v_pages) + page * p.v_page + head * p.v_head;
-    const T* k = static_cast<const T*>(s.k) + s.slot / k_lane * p.k_block;
-    for (int64_t c = s.column; c < s.end_column; c += k_lane, k += p.k_block) {
-        step.k_blocks[c / k_lane] = k;
-        step.v_ahead[c / k_lane] = distance(s.k, s.v);
+    int64_t block = s.slot / k_lane;
+    for (int64_t c = s.column; c < s.end_column; c += k_lane) {
+        step.k_blocks[c / k_lane] = static_cast<const T*>(s.k) + block * p.k_block;
+        step.v_blocks[c / k_lane] = static_cast<const T*>(s.v) + block * (k_lane * k_lane);
+        step.next_v[c / k_lane] = static_cast<const T*>(s.v) + block * k_lane * p.head_dim_v;
+        ++block;
     }
     step.ragged |= s.end_column - s.column != s.tokens;
     step.columns = s.end_column;
@@ -107,8 +105,8 @@ inline bool next_step(const AttendJob& job, int64_t head, Cursor& cursor, Step& 
 
 inline void look_ahead(Step& step, const Step& next) {
     for (int32_t s = 0; s < step.num_segments; ++s) {
-        step.k_ahead[s] =
-            s < next.num_segments ? distance(step.segments[s].v, next.segments[s].k) : 0;
+        step.next_k[s] =
+            s < next.num_segments ? next.k_blocks[next.segments[s].column / k_lane] : nullptr;
     }
 }
 
