@@ -1,0 +1,3 @@
+module relayattn
+
+go 1.25
