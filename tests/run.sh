@@ -4,8 +4,12 @@
 # Installs what is missing (Debian or Ubuntu; as root or by sudo), builds into build/, runs every test,
 # and ends with the line "N passed, N failed". It can be run again at any time.
 #
-#   RELAYATTN_TEST_QUICK=1      leaves out sanitizers, lint and fuzzing
-#   RELAYATTN_TEST_SCENARIOS=N  random scenarios on each instruction set (500)
+# A binding whose language's tools are not here is skipped and said so.
+#
+#   RELAYATTN_TEST_QUICK=1         leaves out sanitizers, lint and fuzzing, and shortens the bindings'
+#                                  garbage collection under load
+#   RELAYATTN_TEST_SCENARIOS=N     random scenarios on each instruction set (500)
+#   RELAYATTN_REQUIRE_BINDINGS=1   a binding that would be skipped counts as failed
 set -uo pipefail
 
 cd "$(dirname "$0")/.." || exit 1
@@ -16,6 +20,7 @@ logs=build/logs
 passed=0
 failed=0
 failures=()
+skipped=()
 mkdir -p "$logs"
 
 say() { printf '[%3d:%02d] %s\n' $((SECONDS / 60)) $((SECONDS % 60)) "$*"; }
@@ -69,9 +74,23 @@ suite() {
     say "  done in $((SECONDS - start)) s"
 }
 
+# skip NAME REASON: counts as neither passed nor failed, unless it must not be skipped.
+skip() {
+    if [ -n "${RELAYATTN_REQUIRE_BINDINGS:-}" ]; then
+        say "FAILED: $1 ($2)"
+        count 1 "$1 ($2)"
+    else
+        say "SKIPPED: $1 ($2)"
+        skipped+=("$1 ($2)")
+    fi
+}
+
 finish() {
     for name in "${failures[@]}"; do
         echo "failed: $name"
+    done
+    for name in "${skipped[@]}"; do
+        echo "skipped: $name"
     done
     say "end; logs in $logs"
     echo "$passed passed, $failed failed"
@@ -156,6 +175,56 @@ fuzz() {
         -print_final_stats=1 -artifact_prefix=build/fuzz/ build/fuzz/found tests/fuzz/corpus
 }
 
+# What the bindings are tested against: the library as a user has it.
+install_library() {
+    rm -rf build/prefix && cmake --install build/test --prefix "$PWD/build/prefix"
+}
+
+# missing_tool LANGUAGE: the first program that its binding needs and that is not here.
+missing_tool() {
+    local tools=("$1") tool
+    [ "$1" != rust ] || tools=(cargo)
+    [ "$1" != java ] || tools=(javac mvn)
+    for tool in "${tools[@]}"; do
+        command -v "$tool" > /dev/null || { echo "$tool"; return; }
+    done
+}
+
+# All at once: each spends a minute on garbage collection under load. Leaves the names of those that
+# passed in `tested`.
+test_bindings() {
+    local language tool pid status running=() start=$SECONDS
+    say "bindings"
+    for language in rust go java; do
+        tool=$(missing_tool "$language")
+        if [ -n "$tool" ]; then
+            skip "bindings $language" "there is no $tool here"
+            continue
+        fi
+        RELAYATTN_PREFIX=$PWD/build/prefix bash "bindings/$language/test.sh" \
+            < /dev/null > "$logs/bindings_$language.log" 2>&1 &
+        running+=("$language $!")
+    done
+    for language in "${running[@]}"; do
+        read -r language pid <<< "$language"
+        status=0
+        wait "$pid" || status=$?
+        count $status "bindings $language"
+        sed 's/^/    /' "$logs/bindings_$language.log" | tail -n $((status == 0 ? 30 : 100))
+        if [ $status -eq 0 ]; then
+            tested+=("$language")
+        else
+            say "FAILED: bindings $language (status $status)"
+        fi
+    done
+    say "  done in $((SECONDS - start)) s"
+}
+
+overhead() {
+    RELAYATTN_PREFIX=$PWD/build/prefix bash tests/bench/overhead.sh "${tested[@]}" |
+        tee /dev/fd/3
+}
+
 # A machine without a GPU compiles the plugin all the same; its tests then say that they skip.
 cuda_toolkit() { bash cmake/cuda_toolkit.sh build/cuda-toolkit | tee build/cuda-compiler; }
 
@@ -174,6 +243,12 @@ say "differential test; instruction sets of this machine: ${isas//$'\n'/ }"
 for isa in $isas; do
     stage "differential $isa" differential test "$isa" "$scenarios"
 done
+
+tested=()
+if stage "install the library" install_library; then
+    test_bindings
+    [ ${#tested[@]} -eq 0 ] || stage "overhead of the bindings" overhead
+fi
 
 if [ -n "$quick" ]; then
     say "quick: no sanitizers, lint or fuzzing"
