@@ -15,7 +15,7 @@ namespace cpu {
 namespace {
 
 constexpr int64_t k_max_threads = 1024;
-constexpr int64_t k_best_page_size = 128;
+constexpr int64_t k_best_page_size = 128;  // one step: a head's K and V lie in longer stretches
 constexpr std::size_t k_huge_page = std::size_t{2} << 20;
 
 // Pages' memory. Huge pages where there can be some: a cache is read from end to end.
