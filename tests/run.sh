@@ -98,10 +98,16 @@ finish() {
     exit
 }
 
+# The NEON kernels are compiled and tested on x86-64 machines, too.
+emulates_neon() { [ -z "$quick" ] && [ "$(uname -m)" = x86_64 ]; }
+
+neon_tests() { qemu-aarch64 -L /usr/aarch64-linux-gnu build/neon/tests/cpu/cpu_tests; }
+
 install_packages() {
     local wanted=(g++ make cmake ninja-build ccache pkg-config doctest-dev abigail-tools binutils
                   python3 python3-venv python3-numpy libopenblas-dev nlohmann-json3-dev libcli11-dev)
     [ -n "$quick" ] || wanted+=(clang-14 libclang-rt-14-dev)
+    ! emulates_neon || wanted+=(g++-aarch64-linux-gnu qemu-user)
     local missing=() package
     for package in "${wanted[@]}"; do
         [[ $(dpkg-query -W -f '${Status}' "$package" 2> /dev/null) == *'ok installed' ]] ||
@@ -163,7 +169,8 @@ check_format() {
 
 check_tidy() {
     # The plugin's sources are not in the compile commands of a machine without CUDA.
-    find capi impl/core impl/cpu examples/serve -name '*.cpp' | sort |
+    # Nor are those of another architecture.
+    find capi impl/core impl/cpu examples/serve -name '*.cpp' -not -name 'isa_neon.cpp' | sort |
         xargs -P "$jobs" -n 4 build/tools/bin/clang-tidy -p build/test --quiet \
             --warnings-as-errors='*' --extra-arg=-Wno-unknown-warning-option
 }
@@ -261,6 +268,15 @@ if stage "CUDA toolkit" cuda_toolkit; then
     stage "configure CUDA" configure cuda -DRELAYATTN_CUDA=ON -DRELAYATTN_BUILD_EXAMPLES=OFF &&
         stage "build CUDA" build cuda --target relayattn_cuda relayattn_cuda_test relayattn_cuda_host_test &&
         suite "tests CUDA" build/cuda --tests-regex relayattn_cuda
+fi
+
+if emulates_neon; then
+    stage "configure NEON" configure neon -DCMAKE_SYSTEM_NAME=Linux \
+        -DCMAKE_SYSTEM_PROCESSOR=aarch64 -DCMAKE_C_COMPILER=aarch64-linux-gnu-gcc \
+        -DCMAKE_CXX_COMPILER=aarch64-linux-gnu-g++ -DRELAYATTN_CUDA=OFF \
+        -DRELAYATTN_BUILD_EXAMPLES=OFF &&
+        stage "build NEON" build neon --target cpu_tests &&
+        stage "tests NEON, emulated" neon_tests
 fi
 
 for sanitizer in address,undefined thread; do

@@ -80,7 +80,7 @@ tested_packed() ( # in a shell of its own, for cd and unset
     done
     printf '%s\n' '[workspace]' 'members = ["relayattn"]' 'resolver = "3"' \
         '[patch.crates-io]' 'relayattn-sys = { path = "relayattn-sys" }' > Cargo.toml
-    RELAYATTN_PACKED=1 CARGO_TARGET_DIR=$out/packed \
+    RELAYATTN_PACKED=1 CARGO_TARGET_DIR=$packed/target \
         cargo test -p relayattn --features vendored -- --skip storm
 )
 

@@ -9,7 +9,6 @@ namespace {
 struct Neon {
     using F = float32x4_t;
     static constexpr bool has_dot = false;
-    static constexpr bool has_tiles = false;
     static constexpr int width = 4;
     static constexpr int max_rows = 6;
     static constexpr int accumulators = 24;

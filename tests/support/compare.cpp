@@ -86,11 +86,13 @@ double pooled_limit(int32_t dtype, Precision precision) {
     return dtype == RA_F32 ? 1e-6 : rounding_slack * (dtype == RA_BF16 ? 1.7e-3 : 2.1e-4);
 }
 
-Precision precision_under_test(int64_t isa, int32_t kv_dtype) {
+Precision precision_under_test(int64_t isa, int32_t q_dtype, int32_t kv_dtype, int32_t out_dtype) {
+    const bool alike = q_dtype == kv_dtype && out_dtype == kv_dtype;
     const bool bf16_products = isa == RA_ISA_AVX512_BF16 || isa == RA_ISA_AMX;
-    if (backend_under_test() == RA_BACKEND_CUDA)
-        return {kv_dtype == RA_F32 ? 0 : kv_dtype};
-    return {bf16_products && kv_dtype == RA_BF16 ? RA_BF16 : 0};
+    const bool rounded = backend_under_test() == RA_BACKEND_CUDA
+                             ? kv_dtype != RA_F32
+                             : bf16_products && kv_dtype == RA_BF16;
+    return {alike && rounded ? kv_dtype : 0};
 }
 
 namespace {

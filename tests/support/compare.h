@@ -17,8 +17,8 @@ struct Precision {
     double score_spread = 1;
 };
 
-// Of the kernels under test for KV of this dtype.
-Precision precision_under_test(int64_t isa, int32_t kv_dtype);
+// Of the kernels under test: matrix units take probabilities in a dtype that q, KV and out share.
+Precision precision_under_test(int64_t isa, int32_t q_dtype, int32_t kv_dtype, int32_t out_dtype);
 
 struct Difference {
     std::string text;  // empty = equal within the tolerance

@@ -249,7 +249,7 @@ void MirrorStep::check(int64_t index, const Arrays& arrays) {
     expect(arrays.lse.gaps_are_untouched(), where + "wrote between the rows of lse");
     out.resize(want.out.size());
     lse.resize(want.lse.size());
-    auto precision = precision_under_test(mirror_.isa(), layer.kv);
+    auto precision = precision_under_test(mirror_.isa(), layer.q, layer.kv, layer.out);
     const float scale = spec_.scale != 0 ? spec_.scale : layer.scale;
     if (scale != 0)
         precision.score_spread =

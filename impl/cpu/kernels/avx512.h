@@ -11,7 +11,6 @@ namespace {
 struct Avx512 {
     using F = __m512;
     static constexpr bool has_dot = false;
-    static constexpr bool has_tiles = false;
     static constexpr int width = 16;
     static constexpr int max_rows = 12;
     static constexpr int accumulators = 24;

@@ -10,6 +10,7 @@ namespace {
 
 struct Avx512Bf16 : Avx512 {
     static constexpr bool has_dot = true;
+    static constexpr bool has_tiles = false;
 
     template <int U>
     static F load_pairs(const void* p) {

@@ -9,13 +9,13 @@
 //                                                    narrow rounds to nearest even, keeps NaN
 //   widen_pair<u>(p)                                 elements u, 2 + u, 4 + u, ... of Bf16
 // has_dot tells whether products of bf16 can take pairs, and then there are
-//   load_pairs<u>(p)                                 pairs of Bf16Dot, or their terms u beside
-//   zeros add_pairs(sum, a, b)                             sum += a0 * b0 + a1 * b1, per lane
+//   load_pairs<u>(p)                                 pairs at p; u < 2: one term each beside zeros
+//   add_pairs(sum, a, b)                             sum += a0 * b0 + a1 * b1, per lane
 //   store_pairs(p, low, high, x)                     both rounded to bf16, side by side; returns a
 //                                                    bit for each that is not below x
 //   rest_of_pair(p, word)                            p[0] and p[1] minus what they were rounded to
-//   load_pairs_of(word, p)                           pairs whose factor in word is 0 as 0
-// has_tiles tells whether there is a unit of tiles, too: V::Tiles (see tiles.h).
+//   load_pairs_of(word, p)                           pairs, but 0 where the factor in word is 0
+//   has_tiles                                        a unit of tiles, too: V::Tiles (see tiles.h)
 //
 // And the register budget of its products:
 //   max_rows, accumulators, max_wide                 (see products.h)

@@ -12,7 +12,7 @@ namespace relayattn::cuda::sm90 {
 // slots, everything 16-byte aligned.
 bool supports(const AttendParams& params);
 
-// Appends, attends and finishes in at most two launches; neither allocates nor synchronises.
+// Appends, attends and finishes in at most three launches; neither allocates nor synchronises.
 // [E] Errors are left for cudaGetLastError.
 void launch(const AttendParams& params, const LaunchBounds& bounds, cudaStream_t stream);
 

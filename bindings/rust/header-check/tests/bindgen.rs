@@ -115,7 +115,7 @@ fn assert_same(ours: &BTreeMap<String, String>, theirs: &BTreeMap<String, String
     let wrong: Vec<_> = names
         .filter(|name| ours.get(*name) != theirs.get(*name))
         .map(|name| {
-            format!("{name}\n  ours:    {:?}\n  bindgen: {:?}", ours.get(name), theirs.get(name))
+            format!("{name}\n  ours:    {:?}\n  other:   {:?}", ours.get(name), theirs.get(name))
         })
         .collect();
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));

@@ -376,7 +376,8 @@ unsafe extern "C" {
     /// \[E\] One layer of the open step: puts k and v of the new tokens into their slots, then computes
     /// out and lse for every row, as section 3 says. Allocates nothing and waits for no device; with
     /// RA_PLAN_GRAPH it can be captured, and the graph replayed after later begins of this batch with
-    /// the same arguments (pointers included).
+    /// the same arguments (pointers included). Capture a step like those to come: its sizes are those of
+    /// the launches, and a later step is right with any, only not as fast.
     ///
     /// k and v must be given, but not for a layer with a kv_layer, whose source must have been attended
     /// first in this step, and not if the step appends nothing. With q and out both null it only
