@@ -228,8 +228,9 @@ test_bindings() {
 }
 
 overhead() {
-    RELAYATTN_PREFIX=$PWD/build/prefix bash tests/bench/overhead.sh "${tested[@]}" |
-        tee /dev/fd/3
+    local table
+    table=$(RELAYATTN_PREFIX=$PWD/build/prefix bash tests/bench/overhead.sh "${tested[@]}") || return
+    echo "$table" | tee >(cat >&3)
 }
 
 # A machine without a GPU compiles the plugin all the same; its tests then say that they skip.

@@ -1,7 +1,7 @@
 // The kernels of one attend, each in its own launch and all at work at once (programmatic dependent
-// launch): the relay kernel takes whole SMs for the items with many rows, which the tensor cores
-// bind; small CTAs for the items with few rows, which memory binds, fill what is left and the SMs
-// that fall free; then the finish.
+// launch): the relay kernel takes whole SMs (with up to 64 rows a part of them) for the items with
+// many rows, which the tensor cores bind; small CTAs for the items with few rows, which memory
+// binds, fill what is left and the SMs that fall free; then the finish.
 #pragma once
 
 #include "impl/cuda/sm80/few_rows.cuh"

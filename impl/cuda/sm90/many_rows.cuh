@@ -3,8 +3,7 @@
 // A warpgroup holds 64 rows: Q in shared memory, scores, weights and output in registers. While the
 // softmax of one step runs, the tensor cores work on the scores of the next and on the output of
 // the last (FlashAttention-3's overlap within a warpgroup):
-//   S0 = Q K0^T, P0 = softmax
-//   for j: S' = Q K(j+1)^T | O += Pj Vj | softmax of S' while O runs
+//   for j: S = Q Kj^T | O += P V(j-1) | softmax of S to P while O runs;  O += P V of the last
 #pragma once
 
 #include "impl/cuda/sm80/tile_output.cuh"
@@ -24,10 +23,10 @@ struct Consumer {
 
     const KernelParams& p;
     Smem<head_dim, consumers>& smem;
-    const int thread;  // in it
+    const int thread;  // in its warpgroup
     RingPlace<Tile::stages> place;
-    int row_tile;
-    bool last;  // the step that was looked at is the item's last
+    int row_tile;  // of the item; with one consumer only
+    bool last;     // the step that was looked at is the item's last
 
     TileSoftmax<Tile::step> softmax;
     uint32_t weights[Tile::step / 4];
