@@ -45,7 +45,6 @@ constexpr int32_t k_no_position = 1 << 30;
 // The work list in device memory (see impl/core/plan/work_list.h), and the partials' scratch.
 struct DeviceWork {
     const WorkCounts* counts;
-    int64_t bytes;  // from counts on: the block that holds everything down to slots
     const ItemRecord* items;
     const Piece* pieces;
     const int32_t* page_table;

@@ -21,6 +21,7 @@ import onnxruntime
 import torch
 
 import torch_cpu
+from shapes import known_shapes
 
 TYPES = {"f32": (np.float32, onnx.TensorProto.FLOAT), "f16": (np.float16, onnx.TensorProto.FLOAT16)}
 CACHES = [("past_key", "present_key"), ("past_value", "present_value")]
@@ -116,7 +117,7 @@ def main():
           f"{'ort':>16} ahead    errors in that order")
     for dtype in arguments.dtype:
         ahead = []
-        for name, shape in torch_cpu.known_shapes(arguments.program, arguments.shapes).items():
+        for name, shape in known_shapes(arguments.program, arguments.shapes).items():
             machine, records = run_cell(arguments, name, shape, dtype)
             all_records += records if all_records else [machine, *records]
             ahead.append(torch_cpu.print_cell(records))

@@ -27,6 +27,8 @@ import time
 
 import torch
 
+from shapes import known_shapes
+
 DTYPES = {"f32": torch.float32, "f16": torch.float16, "bf16": torch.bfloat16}
 MOST_WAITING = 0.03
 flash = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
@@ -46,22 +48,6 @@ def read_arguments():
     arguments = parser.parse_args()
     arguments.threads = arguments.threads or len(os.sched_getaffinity(0))
     return arguments
-
-
-def known_shapes(program, wanted):
-    """name -> (B, Hq, Hkv, D, Lp, Ls), as the program lists them."""
-    listing = subprocess.run([program, "--list"], capture_output=True, text=True, check=True)
-    shapes, group = {}, None
-    for line in listing.stdout.splitlines():
-        words = line.split()
-        if line.endswith(":"):
-            group = line[:-1]
-        elif len(words) == 2 and ".." not in words[1] and (group in wanted or words[0] in wanted):
-            batch, heads, *rest = words[1].split(",")
-            shapes[words[0]] = tuple(int(n) for n in [batch, *heads.split("/"), *rest])
-    if not shapes:
-        raise SystemExit(f"--shapes: none of {' '.join(wanted)} is listed by {program} --list")
-    return shapes
 
 
 class Problem:
