@@ -48,14 +48,14 @@ Result<BatchInput> to_input(const Cache& cache, const ra_batch_input* given) {
                      "; spans must hold num_spans >= 0 triples of row, begin, end");
     // Handles are read as 64-bit tokens, which is what they are.
     static_assert(sizeof(ra_sequence) == sizeof(uint64_t));
-    input.sequences.reserve(static_cast<size_t>(in->num_sequences));
-    const int64_t found =
-        handles().visit_all(reinterpret_cast<const uint64_t*>(in->sequences), in->num_sequences,
-                            Kind::sequence, [&](void* object) {
-                                auto* sequence = static_cast<Sequence*>(object);
-                                const bool is_ours = sequence->cache().get() == &cache;
-                                input.sequences.push_back(is_ours ? sequence : nullptr);
-                            });
+    input.sequences.resize(static_cast<size_t>(in->num_sequences));
+    const int64_t found = handles().visit_all(
+        reinterpret_cast<const uint64_t*>(in->sequences), in->num_sequences, Kind::sequence,
+        [&cache, to = input.sequences.data()](void* object) mutable {
+            auto* sequence = static_cast<Sequence*>(object);
+            const bool is_ours = sequence->cache().get() == &cache;
+            *to++ = is_ours ? sequence : nullptr;
+        });
     if (found < in->num_sequences)
         return error(Code::handle, "sequences[", found, "] is not a live ra_sequence");
     input.q_lens = *q_lens;

@@ -82,6 +82,7 @@ struct PlanShape {
     int64_t max_item_tokens = 0;
     int64_t max_partials = 0;
     bool graph = false;  // attend may be captured once and replayed after later sets
+    bool tree = false;   // work lists may have a tree mask
     bool batch_invariant =
         false;  // one kernel form for every item, so that tiles do not change results
 };

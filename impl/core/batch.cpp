@@ -71,7 +71,8 @@ Batch::~Batch() {
     close();
 }
 
-int64_t Batch::pages_for(const Sequence& sequence, size_t pool, int64_t appended) const {
+int64_t Batch::pages_for(const Sequence& sequence, size_t pool, int64_t appended,
+                         int64_t page_size) {
     if (appended == 0)
         return 0;
     const Extent& tail = sequence.tail(pool).extent;
@@ -79,9 +80,9 @@ int64_t Batch::pages_for(const Sequence& sequence, size_t pool, int64_t appended
     const auto held = static_cast<int64_t>(tail.pages.size());
     const int64_t copied = sequence.must_copy_last(pool) ? 1 : 0;
     // Most rows of a decode step fit in the pages that they have: tell that without a division.
-    if (tail.first_slot + end - tail.begin <= held * cache_->page_size())
+    if (tail.first_slot + end - tail.begin <= held * page_size)
         return copied;
-    return tail.pages_until(end, cache_->page_size()) - held + copied;
+    return tail.pages_until(end, page_size) - held + copied;
 }
 
 Result<void> Batch::check_free_pages(const Step& step) const {
@@ -110,30 +111,42 @@ int64_t Batch::slot_of(const Step& step, size_t row, size_t pool, int64_t positi
 // Counts the pages that the step takes. Once they are known to be free, make_room makes all the
 // room that it can need, so that nothing after it allocates until it is planned.
 void Batch::make_rows(const BatchInput& input, Step& step) const {
-    const size_t num_pools = cache_->pools.size();
     step.clear();
-    step.rows.resize(input.sequences.size());
-    step.pools.resize(step.rows.size() * num_pools);
-    step.needed.assign(num_pools, 0);
-    step.num_appended = 0;
-    step.copies_pages = false;
-    for (size_t i = 0; i < step.rows.size(); ++i) {
-        StepRow& row = step.rows[i];
-        row.sequence = input.sequences[i];
-        row.q_len = input.q_lens[i];
-        row.flags = input.flags(i);
-        row.start = row.sequence->end();
-        step.num_appended += row.appended();
-        for (size_t pool = 0; pool < num_pools; ++pool) {
-            const int64_t count = pages_for(*row.sequence, pool, row.appended());
-            if (count == 0)
-                continue;
-            const size_t at = i * num_pools + pool;
+    step.rows.reserve(input.sequences.size());
+    for (size_t i = 0; i < input.sequences.size(); ++i) {
+        Sequence* const sequence = input.sequences[i];
+        step.rows.push_back({sequence, input.q_lens[i], input.flags(i), sequence->end()});
+    }
+    step.pools.resize(step.rows.size() * cache_->pools.size());
+    step.needed.assign(cache_->pools.size(), 0);
+    for (size_t pool = 0; pool < cache_->pools.size(); ++pool)
+        count_pages(step, pool);
+    int64_t num_tokens = 0, num_appended = 0, others = 0;
+    for (const StepRow& row : step.rows) {
+        num_tokens += row.q_len;
+        num_appended += row.appended();
+        others |= (row.q_len ^ 1) | row.flags;
+    }
+    step.num_tokens = num_tokens;
+    step.num_appended = num_appended;
+    step.is_plain = others == 0;
+}
+
+void Batch::count_pages(Step& step, size_t pool) const {
+    const size_t num_pools = cache_->pools.size();
+    const int64_t page_size = cache_->page_size();
+    size_t at = pool;
+    for (const StepRow& row : step.rows) {
+        const Sequence& sequence = *row.sequence;
+        const int64_t count = pages_for(sequence, pool, row.appended(), page_size);
+        if (count > 0) {
+            const bool copies_last = sequence.must_copy_last(pool);
             step.takers.push_back(at);
-            step.pools[at] = {0, count, row.sequence->must_copy_last(pool)};
+            step.pools[at] = {0, count, copies_last};
             step.needed[pool] += count;
-            step.copies_pages |= step.pools[at].copies_last;
+            step.copies_pages |= copies_last;
         }
+        at += num_pools;
     }
 }
 
@@ -216,7 +229,7 @@ Result<int64_t> Batch::pages_needed(const BatchInput& input, size_t pool) {
         return ok.error();
     int64_t needed = 0;
     for (size_t i = 0; i < input.sequences.size(); ++i)
-        needed += pages_for(*input.sequences[i], pool, input.appended(i));
+        needed += pages_for(*input.sequences[i], pool, input.appended(i), cache_->page_size());
     return needed;
 }
 

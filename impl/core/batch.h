@@ -95,18 +95,31 @@ class Batch {
     // A step in being: flat arrays that keep their room from step to step.
     struct Step {
         std::vector<StepRow> rows;
-        std::vector<PoolPages> pools;  // [rows][pools]
+        std::vector<PoolPages> pools;  // [rows][pools]; all are zero but those of takers
         std::vector<size_t> takers;    // which of `pools` take any page
         std::vector<int64_t> needed;   // new pages of each pool, over all rows
         std::vector<int32_t> new_pages;
+        int64_t num_tokens = 0;
         int64_t num_appended = 0;
+        bool is_plain = false;  // one new token for each sequence, and no flags
         bool copies_pages = false;
 
         void clear() {
             rows.clear();
-            pools.clear();
+            for (const size_t at : takers)
+                pools[at] = {};
             takers.clear();
             new_pages.clear();
+            copies_pages = false;
+        }
+    };
+    // What a row alone sees of a pool: a piece, and its pages.
+    struct RowTail {
+        Piece piece{};
+        std::span<const int32_t> held, taken;  // by the sequence; by the step
+
+        int64_t page(size_t index) const {
+            return index < held.size() ? held[index] : taken[index - held.size()];
         }
     };
     struct GroupPlan {
@@ -116,6 +129,7 @@ class Batch {
         Planner planner;
         WorkList work;
         Forest forest;
+        size_t shared_entries = 0;   // of the page table: those of runs
         PlanSummary summary;         // of the last step that began
         PlanSummary next_summary;    // of the step that a begin is making
         std::vector<RowEnd> ends;    // per row; empty = the next step is planned from nothing
@@ -126,6 +140,7 @@ class Batch {
         uint64_t id;
         int64_t start;
     };
+    class PageTable;
     class User;  // marks the batch as in use for one call
 
     Batch(std::shared_ptr<Cache> cache, const BatchOptions& options);
@@ -134,7 +149,8 @@ class Batch {
     Result<void> check_spans(const BatchInput& input) const;
     Result<void> check_call(const AttendCall& call, bool kv_in_pages) const;
     Result<void> check_bounds(int64_t rows, int64_t tokens) const;
-    int64_t pages_for(const Sequence& sequence, size_t pool, int64_t appended) const;
+    static int64_t pages_for(const Sequence& sequence, size_t pool, int64_t appended,
+                             int64_t page_size);
     Result<void> check_free_pages(const Step& step) const;
     const PoolPages& pages_of(const Step& step, size_t row, size_t pool) const {
         return step.pools[row * cache_->pools.size() + pool];
@@ -142,6 +158,7 @@ class Batch {
     // The slot that holds or will hold a row's own token.
     int64_t slot_of(const Step& step, size_t row, size_t pool, int64_t position) const;
     void make_rows(const BatchInput& input, Step& step) const;
+    void count_pages(Step& step, size_t pool) const;
     void make_room(Step& step) const;
     void take_pages(Step& step) const noexcept;
     void give_back(const Step& step) noexcept;
@@ -155,10 +172,20 @@ class Batch {
     void remember_step(const Step& step, const BatchInput& input);
     bool find_ends(size_t group, const Step& step);
     void start_work(size_t group, const Step& step, const BatchInput& input);
+    static void widen_spans(const Step& step, const BatchInput& input, WorkList& work);
     void build_forest(size_t group, const Step& step);
-    void append_tail_pages(const Step& step, size_t row, size_t pool, int64_t from,
-                           std::vector<int32_t>& table) const;
-    int32_t run_of(const Node* node, GroupPlan& plan, size_t pool, int64_t needed_from);
+    RowTail tail_of(const Step& step, const StepRow& row, const PoolPages& pages, size_t pool,
+                    int64_t needed_from) const;
+    static void fill_slots(const StepRow& row, const RowTail& tail, int64_t page_size,
+                           int64_t* slots);
+    static bool plain_tail(const StepRow& row, const Extent& tail, int64_t page_size, Piece& piece,
+                           int64_t& slot);
+    int32_t run_of(const Node* node, Forest& forest, size_t pool, int64_t needed_from,
+                   PageTable& table);
+    void hang_rows(GroupPlan& plan, const Step& step, size_t pool, int64_t needed_from);
+    void add_tails(GroupPlan& plan, const Step& step, size_t pool, const Window& window);
+    int64_t shared_from(const GroupPlan& plan, const Step& step, const Window& window) const;
+    int64_t needed_from(const GroupPlan& plan, const Window& window, int64_t start) const;
     void build_dummy(GroupPlan& plan, size_t pool, int64_t rows, int64_t q_len, int64_t kv_len);
     bool is_fixed() const;
     Result<void> fit(GroupPlan& plan, size_t group);

@@ -9,12 +9,11 @@ namespace relayattn {
 
 bool Batch::is_next_step(const Step& step, const BatchInput& input) const {
     if (planned_.size() != step.rows.size() || input.padded_tokens != planned_padding_ ||
-        input.tree_mask != nullptr || !input.spans.empty() || step.rows.empty())
+        !step.is_plain || input.tree_mask != nullptr || !input.spans.empty() || step.rows.empty())
         return false;
     for (size_t i = 0; i < step.rows.size(); ++i) {
         const StepRow& row = step.rows[i];
-        if (row.q_len != 1 || row.flags != 0 || row.sequence->id() != planned_[i].id ||
-            row.start != planned_[i].start + 1)
+        if (row.sequence->id() != planned_[i].id || row.start != planned_[i].start + 1)
             return false;
     }
     return has_spare_table(step);
@@ -86,12 +85,9 @@ Result<void> Batch::advance_step(const Step& step, void* queue) {
 void Batch::remember_step(const Step& step, const BatchInput& input) {
     planned_.clear();
     // The batch-invariant mode cuts by position, and a window moves: both are planned anew.
-    if (options_.batch_invariant || input.tree_mask != nullptr || !input.spans.empty())
+    if (options_.batch_invariant || !step.is_plain || input.tree_mask != nullptr ||
+        !input.spans.empty())
         return;
-    for (const StepRow& row : step.rows) {
-        if (row.q_len != 1 || row.flags != 0)
-            return;
-    }
     for (size_t g = 0; g < plans_.size(); ++g) {
         if (cache_->model().groups()[g].window.kind != WindowKind::none || !find_ends(g, step))
             return;
@@ -102,12 +98,13 @@ void Batch::remember_step(const Step& step, const BatchInput& input) {
     planned_padding_ = input.padded_tokens;
 }
 
-// Finds the piece that holds each row's newest token. Rows are tokens here: each has one.
+// Finds the item and the piece that hold each row's newest token. Rows are tokens here: each has
+// one.
 bool Batch::find_ends(size_t group, const Step& step) {
     GroupPlan& plan = plans_[group];
     const WorkList& work = plan.work;
-    plan.ends.assign(step.rows.size(), RowEnd{-1, -1, 0, 1});
     plan.paged.reserve(step.rows.size());  // so that going on allocates nothing
+    size_t found = 0;
     for (size_t i = 0; i < work.items.size(); ++i) {
         const Item& item = work.items[i];
         if (item.num_tokens != 1)
@@ -118,16 +115,11 @@ bool Batch::find_ends(size_t group, const Step& step) {
         const Piece& piece = work.pieces[static_cast<size_t>(last)];
         if (piece.position + piece.num_tokens != work.tokens[token].visible_end)
             continue;
-        RowEnd& end = plan.ends[token];
-        end.item = static_cast<int32_t>(i);
-        end.piece = last;
-        const Run& run = plan.forest.runs[static_cast<size_t>(plan.forest.rows[token].run)];
-        const int64_t page_size = cache_->page_size();
-        end.table = run.table_offset +
-                    static_cast<int32_t>((run.first_slot + run.length + page_size - 1) / page_size);
+        plan.ends[token].item = static_cast<int32_t>(i);
+        plan.ends[token].piece = last;
+        ++found;
     }
-    return std::none_of(plan.ends.begin(), plan.ends.end(),
-                        [](const RowEnd& end) { return end.item < 0; });
+    return found == step.rows.size();
 }
 
 }  // namespace relayattn

@@ -55,11 +55,7 @@ uint64_t HandleTable::fill(uint32_t index, Kind kind, std::shared_ptr<void> obje
 
 const HandleTable::Slot* HandleTable::live_slot(uint64_t token, Kind kind) const noexcept {
     const auto index = static_cast<uint32_t>(token);
-    const auto generation = static_cast<uint32_t>(token >> 32) & last_generation;
-    if (token >> 56 != static_cast<uint64_t>(kind) || index >= slots_.size())
-        return nullptr;
-    const Slot& slot = slots_[index];
-    return slot.kind == kind && slot.generation == generation ? &slot : nullptr;
+    return index < slots_.size() && slots_[index].is(token, kind) ? &slots_[index] : nullptr;
 }
 
 std::shared_ptr<void> HandleTable::find(uint64_t token, Kind kind) const noexcept {

@@ -39,7 +39,7 @@ class HandleTable {
     // returns how many leading tokens were found. Counts no references: that costs more than all
     // else that a step does with a sequence.
     template <class Visit>
-    int64_t visit_all(const uint64_t* tokens, int64_t count, Kind kind, const Visit& visit) const;
+    int64_t visit_all(const uint64_t* tokens, int64_t count, Kind kind, Visit visit) const;
 
     // Forgets the handle and hands its object over, to be dropped outside the table's lock.
     std::shared_ptr<void> remove(uint64_t token, Kind kind) noexcept;
@@ -49,6 +49,12 @@ class HandleTable {
         std::shared_ptr<void> object;
         uint32_t generation = 1;
         Kind kind = Kind::none;
+
+        // Whether it is alive, of this kind, and what the token was given for.
+        bool is(uint64_t token, Kind wanted) const {
+            const auto high = (static_cast<uint32_t>(wanted) << 24) | generation;
+            return kind == wanted && token >> 32 == high;
+        }
     };
 
     uint32_t reserve();
@@ -63,13 +69,16 @@ class HandleTable {
 
 template <class Visit>
 int64_t HandleTable::visit_all(const uint64_t* tokens, int64_t count, Kind kind,
-                               const Visit& visit) const {
+                               Visit visit) const {
     const std::shared_lock lock(mutex_);
+    const Slot* const slots = slots_.data();
+    const size_t num_slots = slots_.size();
     for (int64_t i = 0; i < count; ++i) {
-        const Slot* slot = live_slot(tokens[i], kind);
-        if (slot == nullptr)
+        const uint64_t token = tokens[i];
+        const auto index = static_cast<uint32_t>(token);
+        if (index >= num_slots || !slots[index].is(token, kind))
             return i;
-        visit(slot->object.get());
+        visit(slots[index].object.get());
     }
     return count;
 }

@@ -17,7 +17,8 @@ struct WorkCounts {
     int32_t num_tokens;
     int32_t num_merged;  // entries of merged_tokens
     int32_t padded_tokens;
-    int32_t reserved[3];
+    const uint8_t* tree_mask;  // device memory, read at attend
+    int64_t tree_stride;
 };
 
 // What a kernel needs before an item's copies can start.
@@ -53,8 +54,6 @@ struct DeviceWork {
     const int32_t* partial_index;
     const int32_t* merged_tokens;
     const int64_t* slots;
-    const uint8_t* tree_mask;  // read at attend; a captured graph keeps this pointer
-    int64_t tree_stride;
     float* partial_o;    // [num_partials][num_q_heads][head_dim_v]
     float* partial_lse;  // [num_partials][num_q_heads], natural log, -inf = empty
 
@@ -102,12 +101,14 @@ struct AttendParams {
 // which may have other numbers: its kernels suit any, and the numbers are a guess. Kernels loop
 // over their items, so that any grid is right.
 struct LaunchBounds {
-    int32_t num_many, num_few;                      // items of the step that is set now
-    int32_t many_rows;                              // most rows per KV head of one of its items
-    int32_t num_tokens, num_merged, padded_tokens;  // at most
-    int32_t max_items;                              // that the device memory of the work list holds
+    int32_t num_many, num_few;          // items of the step that is set now
+    int32_t many_rows;                  // most rows per KV head of one of its items
+    int32_t num_merged, padded_tokens;  // of that step
+    int32_t num_tokens;                 // at most
+    int32_t max_items;                  // that the device memory of the work list holds
     int32_t num_sms;
     bool replayed;
+    bool tree;  // some item may be under a tree mask
 
     int32_t most_items() const { return replayed ? max_items : num_many + num_few; }
     bool may_relay() const { return replayed || num_many > 0; }

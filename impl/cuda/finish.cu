@@ -124,14 +124,15 @@ void launch_finish(const AttendParams& params, const LaunchBounds& bounds, bool 
                    cudaStream_t stream) {
     const int64_t rows =
         (static_cast<int64_t>(bounds.num_merged) + bounds.padded_tokens) * params.num_q_heads;
-    if (rows == 0)
+    if (rows == 0 && !bounds.replayed)
         return;
     cudaLaunchAttribute attribute{};
     attribute.id = cudaLaunchAttributeProgrammaticStreamSerialization;
     attribute.val.programmaticStreamSerializationAllowed = 1;
     cudaLaunchConfig_t config{};
     config.gridDim = static_cast<unsigned>(
-        std::min<int64_t>((rows + k_warps - 1) / k_warps, int64_t{bounds.num_sms} * 16));
+        std::clamp<int64_t>((rows + k_warps - 1) / k_warps, bounds.replayed ? bounds.num_sms : 1,
+                            int64_t{bounds.num_sms} * 16));
     config.blockDim = k_finish_threads;
     config.stream = stream;
     config.attrs = &attribute;

@@ -144,8 +144,6 @@ Result<void> CudaPlan::set(const WorkList& work, void* queue) {
         return sent;
     counts_ = counts_of(work);
     item_tokens_ = most_item_tokens(work);
-    tree_mask_ = work.tree_mask;
-    tree_stride_ = work.tree_stride;
     return {};
 }
 
@@ -188,8 +186,6 @@ AttendParams CudaPlan::params_of(const AttendCall& call) const {
     const int64_t size = size_of(layer.kv.dtype);
     AttendParams params{};
     params.work = layout_.at(metadata_);
-    params.work.tree_mask = tree_mask_;
-    params.work.tree_stride = tree_stride_;
     params.work.partial_o = reinterpret_cast<float*>(scratch_);
     params.work.partial_lse = reinterpret_cast<float*>(scratch_ + partial_o_bytes(shape_));
     params.q = strided(call.q, layer.q_dtype);
@@ -223,13 +219,14 @@ LaunchBounds CudaPlan::bounds(const Layer& layer) const {
     LaunchBounds bounds{};
     bounds.num_sms = gpu_->num_sms();
     bounds.replayed = shape_.graph;
+    bounds.tree = shape_.graph ? shape_.tree : counts_.tree_mask != nullptr;
     bounds.max_items = static_cast<int32_t>(shape_.max_items);
     bounds.num_many = counts_.num_many;
     bounds.num_few = counts_.num_items - counts_.num_many;
     const auto max_tokens = static_cast<int32_t>(shape_.max_tokens);
     bounds.num_tokens = shape_.graph ? max_tokens : counts_.num_tokens;
-    bounds.num_merged = shape_.graph ? max_tokens : counts_.num_merged;
-    bounds.padded_tokens = shape_.graph ? max_tokens : counts_.padded_tokens;
+    bounds.num_merged = counts_.num_merged;
+    bounds.padded_tokens = counts_.padded_tokens;
     bounds.many_rows = static_cast<int32_t>(std::min<int64_t>(
         item_tokens_.many * layer.group_size(), std::numeric_limits<int32_t>::max()));
     return bounds;

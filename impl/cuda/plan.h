@@ -57,8 +57,6 @@ class CudaPlan final : public DevicePlan {
     std::vector<uint64_t> paged_in_;
     WorkCounts counts_{};
     ItemTokens item_tokens_;
-    const uint8_t* tree_mask_ = nullptr;
-    int64_t tree_stride_ = 0;
     int64_t num_launches_ = 0;
 };
 

@@ -57,48 +57,57 @@ struct Bases {
 };
 
 // Where the tokens of an item are found: ~token if they follow each other, else in item_tokens.
-int32_t tokens_place(const WorkList& work, const Item& item, const Bases& bases) {
-    const int32_t* tokens = work.item_tokens.data() + item.first_token;
+inline int32_t tokens_place(const int32_t* item_tokens, const Item& item, const Bases& bases) {
+    const int32_t* tokens = item_tokens + item.first_token;
+    int32_t strays = 0;
     for (int32_t i = 1; i < item.num_tokens; ++i)
-        if (tokens[i] != tokens[0] + i)
-            return item.first_token + bases.item_tokens;
-    return ~tokens[0];
+        strays |= tokens[i] - tokens[0] - i;
+    return strays == 0 ? ~tokens[0] : item.first_token + bases.item_tokens;
+}
+
+// Copying as many pages as a record has room for costs less than counting them.
+inline void copy_pages(const std::vector<int32_t>& table, size_t first, int32_t* to) {
+    const size_t left = table.size() - first;
+    if (left >= k_record_pages)
+        std::memcpy(to, table.data() + first, k_record_pages * sizeof *to);
+    else
+        std::copy_n(table.data() + first, left, to);
 }
 
 // `index` is the record's own.
-void fill_record(const WorkList& work, size_t index, const Bases& bases, int64_t page_size,
-                 ItemRecord& record) {
+inline void fill_record(const WorkList& work, size_t index, const Bases& bases, int64_t page_size,
+                        ItemRecord& record) {
     const Item& item = work.items[index];
     ItemHead& head = record.head;
-    head = {};
     head.item = item;
-    head.item.first_piece += bases.pieces;
-    head.item.first_token = tokens_place(work, item, bases);
+    head.item.first_piece = item.first_piece + bases.pieces;
+    head.item.first_token = tokens_place(work.item_tokens.data(), item, bases);
     const auto token = static_cast<size_t>(work.item_tokens[static_cast<size_t>(item.first_token)]);
     head.append_from = work.slots[token] >= 0 ? work.tokens[token].new_begin : k_no_position;
     head.append_token = static_cast<int32_t>(token) - work.tokens[token].position;
     if (item.num_pieces == 0)
         return;
-    head.piece = work.pieces[static_cast<size_t>(item.first_piece)];
-    const int32_t* pages = work.page_table.data() + head.piece.table_offset;
-    const int64_t num_pages =
-        (head.piece.first_slot + head.piece.num_tokens + page_size - 1) / page_size;
-    head.piece.table_offset += bases.page_table;
-    if (num_pages > k_record_pages)
+    const Piece& piece = work.pieces[static_cast<size_t>(item.first_piece)];
+    head.piece = piece;
+    head.piece.table_offset = piece.table_offset + bases.page_table;
+    // The first piece's pages lie in the record itself if that has room for all.
+    if (piece.first_slot + int64_t{piece.num_tokens} > k_record_pages * page_size)
         return;
-    std::copy_n(pages, num_pages, record.pages);
     head.piece.table_offset = static_cast<int32_t>(
         (index * sizeof(ItemRecord) + offsetof(ItemRecord, pages)) / sizeof(int32_t));
+    copy_pages(work.page_table, static_cast<size_t>(piece.table_offset), record.pages);
 }
 
 void pack_arena(const WorkList& work, const Bases& bases, int64_t page_size, char* arena) {
     auto* items = reinterpret_cast<ItemRecord*>(arena);
-    for (size_t i = 0; i < work.items.size(); ++i)
+    const size_t num_items = work.items.size();
+    for (size_t i = 0; i < num_items; ++i)
         fill_record(work, i, bases, page_size, items[i]);
     auto* pieces = reinterpret_cast<Piece*>(arena) + bases.pieces;
-    for (size_t i = 0; i < work.pieces.size(); ++i) {
-        pieces[i] = work.pieces[i];
-        pieces[i].table_offset += bases.page_table;
+    for (const Piece& piece : work.pieces) {
+        *pieces = piece;
+        pieces->table_offset = piece.table_offset + bases.page_table;
+        ++pieces;
     }
     const auto at = [arena](int32_t index) { return arena + bytes<int32_t>(index); };
     put(at(bases.page_table), work.page_table);
@@ -147,9 +156,10 @@ Stretches WorkLayout::pack(const WorkList& work, char* base) const {
     std::memcpy(base, &counts, sizeof counts);
     const Bases bases(work);
     auto* tokens = reinterpret_cast<QueryToken*>(base + tokens_);
-    for (size_t i = 0; i < work.tokens.size(); ++i) {
-        tokens[i] = work.tokens[i];
-        tokens[i].first_partial += bases.partial_index;
+    for (const QueryToken& token : work.tokens) {
+        *tokens = token;
+        tokens->first_partial = token.first_partial + bases.partial_index;
+        ++tokens;
     }
     put(base + slots_, work.slots);
     put(base + merged_tokens_, work.merged_tokens);
@@ -205,6 +215,8 @@ WorkCounts counts_of(const WorkList& work) {
     counts.num_tokens = static_cast<int32_t>(work.tokens.size());
     counts.num_merged = static_cast<int32_t>(work.merged_tokens.size());
     counts.padded_tokens = static_cast<int32_t>(work.padded_tokens);
+    counts.tree_mask = work.tree_mask;
+    counts.tree_stride = work.tree_stride;
     return counts;
 }
 

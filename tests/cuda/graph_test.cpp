@@ -89,6 +89,19 @@ ProblemOptions step_options(Backend& backend, Dtype dtype, Random& random) {
 
 }  // namespace
 
+// Captured at the first step and replayed for all.
+void check_replays(Backend& backend, const std::vector<Problem>& problems) {
+    const Stream stream;
+    Rig rig(backend, gpu_memory(), problems, true, false, stream.get());
+    rig.load(problems[0]);
+    Graph graph(stream.get(), [&] { must(rig.attend()); });
+    for (const Problem& problem : problems) {
+        rig.load(problem);
+        graph.replay();
+        check_output(problem, rig.output());
+    }
+}
+
 TEST_CASE("a captured graph is right for later steps with other sequences, lengths and prefixes") {
     for (const Dtype dtype : {Dtype::bf16, Dtype::f16, Dtype::f32}) {
         const auto backend = make_gpu();
@@ -96,16 +109,21 @@ TEST_CASE("a captured graph is right for later steps with other sequences, lengt
         std::vector<Problem> problems;
         for (int i = 0; i < 8; ++i)
             problems.push_back(make_problem(step_options(*backend, dtype, random), random));
-        const Stream stream;
-        Rig rig(*backend, gpu_memory(), problems, true, false, stream.get());
-        rig.load(problems[0]);
-        Graph graph(stream.get(), [&] { must(rig.attend()); });
-        for (const Problem& problem : problems) {
-            rig.load(problem);
-            graph.replay();
-            check_output(problem, rig.output());
-        }
+        check_replays(*backend, problems);
     }
+}
+
+TEST_CASE("a graph that was captured without a tree mask is right for steps with one") {
+    const auto backend = make_gpu();
+    Random random(15);
+    std::vector<Problem> problems;
+    for (int i = 0; i < 6; ++i) {
+        ProblemOptions options = step_options(*backend, Dtype::bf16, random);
+        options.max_q_len = 6;
+        options.tree = i % 2 == 1;
+        problems.push_back(make_problem(options, random));
+    }
+    check_replays(*backend, problems);
 }
 
 TEST_CASE("two replays of one graph are bitwise equal") {

@@ -421,6 +421,7 @@ PlanShape shape_for(const std::vector<Problem>& problems, bool graph) {
         raise(shape.max_item_tokens, problem.work.item_tokens.size());
         raise(shape.max_partials, problem.work.num_partials);
         raise(shape.max_partials, problem.work.partial_index.size());
+        shape.tree = shape.tree || !problem.tree_mask.empty();
     }
     return shape;
 }

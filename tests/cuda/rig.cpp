@@ -173,7 +173,8 @@ void Rig::load(const Problem& problem) {
     slopes_->upload_values(problem.slopes, Dtype::f32);
     tree_->upload(problem.tree_mask.data(), static_cast<int64_t>(problem.tree_mask.size()));
     work_ = problem.work;
-    work_.tree_mask = reinterpret_cast<const uint8_t*>(tree_->data());
+    if (!problem.tree_mask.empty())
+        work_.tree_mask = reinterpret_cast<const uint8_t*>(tree_->data());
     work_.tree_stride = problem.tree_stride;
     must(plan_->set(work_, queue_));
 }

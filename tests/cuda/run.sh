@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Builds the CUDA backend for this machine's GPU and tests it: bash tests/cuda/run.sh [OPTION...]
 #
-#   --parts LIST   of build, unit, api, differential, memcheck, racecheck, synccheck (default: all)
+#   --parts LIST   of build, unit, api, differential, bench, memcheck, racecheck, synccheck
+#                  (default: all)
 #   --build DIR    build folder (default: build/cuda)
 #   --arch LIST    CUDA architectures, such as "80;90" (default: this machine's GPU)
 #   --scenarios N  random scenarios of the differential test (default: 300)
@@ -9,11 +10,12 @@
 #   --filter TEXT  only these test cases of the unit part (doctest's --test-case)
 #
 # Needs nvcc (in PATH, or CUDACXX), CMake, ninja and the doctest header; nothing from the network.
-# DOCTEST_INCLUDE_DIR names a folder with doctest/doctest.h where doctest is not installed.
+# DOCTEST_INCLUDE_DIR names a folder with doctest/doctest.h where doctest is not installed. The part
+# bench also needs what relayattn-bench needs, and is skipped without it.
 set -uo pipefail
 cd "$(dirname "$0")/../.." || exit 1
 
-parts=build,unit,api,differential,memcheck,racecheck,synccheck
+parts=build,unit,api,differential,bench,memcheck,racecheck,synccheck
 build=build/cuda
 arch=
 scenarios=300
@@ -95,9 +97,13 @@ build() {
                    -DRELAYATTN_WERROR=OFF
                    "-DRELAYATTN_CUDA_ARCHITECTURES=${arch:-$(gpu_arch)}")
     [ -z "${DOCTEST_INCLUDE_DIR:-}" ] || options+=("$(doctest_package)")
-    cmake -S . -B "$build" -G Ninja "${options[@]}" &&
-        cmake --build "$build" --target relayattn relayattn_cuda relayattn_cuda_test \
-            relayattn_differential "${api_tests[@]}"
+    local targets=(relayattn relayattn_cuda relayattn_cuda_test relayattn_differential
+                   "${api_tests[@]}")
+    cmake -S . -B "$build" -G Ninja "${options[@]}" || return
+    if cmake --build "$build" --target help | grep -q '^relayattn-bench:'; then
+        targets+=(relayattn-bench)
+    fi
+    cmake --build "$build" --target "${targets[@]}"
 }
 
 # The capture comes first and alone: in a new process no kernel has been loaded before it.
@@ -123,6 +129,13 @@ differential() {
     "$build/tests/differential/relayattn_differential" --backend cuda --scenarios "$scenarios"
 }
 
+# Graphs or not, cold or warm, every mode, and --calibrate.
+bench() {
+    local program=$build/tests/bench/relayattn-bench
+    [ -x "$program" ] || { echo "relayattn-bench was not built"; return 77; }
+    python3 tests/bench/smoke_test.py "$program" cuda
+}
+
 # Few and small cases of every kind of kernel: a sanitizer slows them a hundredfold.
 sanitize() {
     command -v compute-sanitizer > /dev/null || { echo "no compute-sanitizer here"; return 77; }
@@ -142,6 +155,7 @@ for kernels in $families; do
     wants unit && part "unit $kernels" unit
     wants api && part "api $kernels" api
     wants differential && part "differential $kernels" differential
+    wants bench && part "bench $kernels" bench
 done
 for kernels in $families; do
     export RELAYATTN_CUDA_KERNELS=${kernels#all}

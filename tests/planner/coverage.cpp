@@ -42,10 +42,13 @@ std::vector<TokenCoverage> follow(const WorkList& work, int64_t page_size) {
     return all;
 }
 
-std::map<int32_t, int64_t> chain_slots(const Forest& forest, const WorkList& work, int32_t run,
+std::map<int32_t, int64_t> chain_slots(const Forest& forest, const WorkList& work, const Row& row,
                                        int64_t page_size) {
     std::map<int32_t, int64_t> slots;
-    for (; run >= 0; run = forest.runs[static_cast<size_t>(run)].parent) {
+    for (int32_t i = 0; i < row.tail.num_tokens; ++i)
+        slots[row.tail.position + i] =
+            slot_of(work, row.tail.table_offset, row.tail.first_slot, i, page_size);
+    for (int32_t run = row.run; run >= 0; run = forest.runs[static_cast<size_t>(run)].parent) {
         const Run& at = forest.runs[static_cast<size_t>(run)];
         for (int32_t i = 0; i < at.length; ++i)
             slots[at.position + i] = slot_of(work, at.table_offset, at.first_slot, i, page_size);

@@ -22,7 +22,7 @@ struct TokenCoverage {
 std::vector<TokenCoverage> follow(const WorkList& work, int64_t page_size);
 
 // position -> slot of every token on the row's chain.
-std::map<int32_t, int64_t> chain_slots(const Forest& forest, const WorkList& work, int32_t run,
+std::map<int32_t, int64_t> chain_slots(const Forest& forest, const WorkList& work, const Row& row,
                                        int64_t page_size);
 
 }  // namespace relayattn::test

@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <cstring>
 #include <random>
 
 #include "planner/coverage.h"
@@ -59,14 +60,27 @@ class Draw {
         return at.position + at.length;
     }
 
+    // A run that only one row sees may as well be its tail.
+    static void make_tail(Step& step, Row& row) {
+        const Run& last = step.forest.runs.back();
+        row.run = last.parent;
+        row.tail = {last.table_offset, last.first_slot, last.length, last.position};
+        step.forest.runs.pop_back();
+    }
+
     void add_row(Step& step, int32_t node) {
         const int32_t q_len = one_in(4) ? between(0, 40) : 1;
         const int32_t own = between(0, 90);
         const int32_t start = end_of(step, node) + own;
         const int32_t length = own + q_len;
-        const int32_t run = length > 0 ? add_run(step, node, end_of(step, node), length) : node;
+        Row row{node, static_cast<int32_t>(step.work.tokens.size()), q_len};
+        if (length > 0) {
+            row.run = add_run(step, node, end_of(step, node), length);
+            if (one_in(2))
+                make_tail(step, row);
+        }
         const int32_t window = one_in(4) ? between(1, 200) : 1 << 30;
-        step.forest.rows.push_back({run, static_cast<int32_t>(step.work.tokens.size()), q_len});
+        step.forest.rows.push_back(row);
         for (int32_t j = 0; j < q_len; ++j) {
             const int32_t position = start + j;
             step.work.tokens.push_back(
@@ -96,7 +110,7 @@ void check_coverage(const Step& step) {
     const std::vector<TokenCoverage> seen = follow(step.work, step.page_size);
     std::vector<int> partial_users(static_cast<size_t>(step.work.num_partials), 0);
     for (const Row& row : step.forest.rows) {
-        const auto chain = chain_slots(step.forest, step.work, row.run, step.page_size);
+        const auto chain = chain_slots(step.forest, step.work, row, step.page_size);
         for (int32_t t = 0; t < row.num_tokens; ++t) {
             const auto index = static_cast<size_t>(row.first_token + t);
             const QueryToken& token = step.work.tokens[index];
@@ -122,6 +136,17 @@ void check_coverage(const Step& step) {
         REQUIRE(users == 1);
 }
 
+bool same(const WorkList& a, const WorkList& b) {
+    const auto equal = [](const auto& x, const auto& y) {
+        return x.size() == y.size() &&
+               (x.empty() || std::memcmp(x.data(), y.data(), x.size() * sizeof(x[0])) == 0);
+    };
+    return equal(a.items, b.items) && a.num_many == b.num_many && equal(a.pieces, b.pieces) &&
+           equal(a.item_tokens, b.item_tokens) && equal(a.tokens, b.tokens) &&
+           equal(a.partial_index, b.partial_index) && equal(a.merged_tokens, b.merged_tokens) &&
+           a.num_partials == b.num_partials;
+}
+
 constexpr PlanMode all_modes[] = {PlanMode::automatic, PlanMode::flat, PlanMode::relay};
 
 }  // namespace
@@ -138,6 +163,50 @@ TEST_CASE("every visible key reaches every token through exactly one item") {
                 check_coverage(step);
             }
         }
+    }
+}
+
+TEST_CASE("a planner that made other plans makes the same as a new one") {
+    Planner used;
+    WorkList work;
+    for (uint32_t seed = 1; seed <= 300; ++seed) {
+        CAPTURE(seed);
+        Step step = Draw(seed).step();
+        const PlannerOptions options = options_for(step, all_modes[seed % 3]);
+        work.tokens = step.work.tokens;  // the rest holds what the last plan left
+        used.plan(step.forest, options, work);
+        Planner().plan(step.forest, options, step.work);
+        CHECK(same(work, step.work));
+    }
+}
+
+TEST_CASE("a tail costs and counts as the run that it could be") {
+    for (const PlanMode mode : all_modes) {
+        Step runs;
+        Draw draw(17);
+        const int32_t node = draw.add_run(runs, -1, 0, 700);
+        for (int32_t i = 0; i < 9; ++i) {
+            const int32_t tail = draw.add_run(runs, node, 700, 20 + 30 * i);
+            runs.forest.rows.push_back({tail, i, 1});
+            runs.work.tokens.push_back({719 + 30 * i, 0, 720 + 30 * i, 719 + 30 * i, 0, 0});
+        }
+        Step tails = runs;
+        for (Row& row : tails.forest.rows) {
+            const Run& run = runs.forest.runs[static_cast<size_t>(row.run)];
+            row.run = node;
+            row.tail = {run.table_offset, run.first_slot, run.length, run.position};
+        }
+        tails.forest.runs.resize(1);
+        const PlannerOptions options = options_for(runs, mode);
+        const PlanSummary a = Planner().plan(runs.forest, options, runs.work);
+        const PlanSummary b = Planner().plan(tails.forest, options, tails.work);
+        CHECK(same(runs.work, tails.work));
+        CHECK(a.items == b.items);
+        CHECK(a.runs == b.runs);
+        CHECK(a.relay_runs == b.relay_runs);
+        CHECK(a.partials == b.partials);
+        CHECK(a.kv_bytes == b.kv_bytes);
+        CHECK(a.predicted_ns == b.predicted_ns);
     }
 }
 

@@ -27,19 +27,24 @@ class UnitCost {
     UnitCost() = default;
     UnitCost(const DeviceFigures& figures, const CostShape& shape);
 
-    double ns(int64_t kv_tokens, int64_t rows) const {
-        return work_ns(kv_tokens, rows) + (rows <= few_rows_ ? few_item_ns_ : many_item_ns_);
-    }
+    // What it is for a number of rows.
+    struct Rate {
+        double token_ns, item_ns;
 
-    // Without the fixed cost of an item.
-    double work_ns(int64_t kv_tokens, int64_t rows) const {
-        const double product =
-            static_cast<double>(rows) * (rows <= few_rows_ ? few_row_ns_ : many_row_ns_);
-        return static_cast<double>(kv_tokens) * std::max(read_ns_, product);
+        double ns(int64_t kv_tokens) const {
+            return static_cast<double>(kv_tokens) * token_ns + item_ns;
+        }
+    };
+    Rate of(int64_t rows) const {
+        const bool is_few = rows <= few_rows_;
+        const int64_t paid =
+            is_few ? rows : (rows + many_granule_ - 1) / many_granule_ * many_granule_;
+        const double product = static_cast<double>(paid) * (is_few ? few_row_ns_ : many_row_ns_);
+        return {std::max(read_ns_, product), is_few ? few_item_ns_ : many_item_ns_};
     }
 
   private:
-    int64_t few_rows_ = 0;
+    int64_t few_rows_ = 0, many_granule_ = 1;
     double read_ns_ = 0;                       // of one token
     double few_row_ns_ = 0, many_row_ns_ = 0;  // of one token and row
     double few_item_ns_ = 0, many_item_ns_ = 0;

@@ -19,6 +19,8 @@ struct DeviceFigures {
     double item_ns = 300;            // fixed cost of one item on one KV head
     double many_item_ns = 0;         // what it is more for an item with many rows
     double partial_ns = 20;          // writing and merging one partial of one query head
+    int64_t few_beside = 1;          // few-row items that a worker has under way at once, at most
+    int64_t many_row_granule = 1;    // the many-row kernel pays for multiples of so many rows
     double balance = 1;              // largest item, as a share of one worker's part of the work
     double launch_ns = 0;            // fixed cost of an attend that has partials to merge
 };

@@ -41,6 +41,7 @@ class Reader {
   public:
     Reader(Fields fields, const std::string& where) : fields_(std::move(fields)), where_(where) {}
 
+    bool has(const char* key) const { return fields_.contains(key); }
     std::string text(const char* key) {
         const auto found = fields_.find(key);
         if (found == fields_.end()) {
@@ -121,6 +122,8 @@ Result<FiguresTable::Line> FiguresTable::parse_line(const std::string& text,
     line.few = reader.number("few", least);
     line.many = reader.number("many", least);
     line.item = reader.number("item", 0);
+    if (reader.has("many_item"))
+        line.many_item = reader.number("many_item", 0);
     line.partial = reader.number("partial", 0);
     line.launch = reader.number("launch", 0);
     if (const Result<void> ok = reader.finish(); !ok)
@@ -186,6 +189,8 @@ void FiguresTable::apply(const BackendInfo& info, const Layer& layer,
     figures.few_flops_per_ns = best->few * share;
     figures.many_flops_per_ns = best->many * share;
     figures.item_ns = best->item / share * workers;
+    if (best->many_item)
+        figures.many_item_ns = *best->many_item / share * workers;
     figures.partial_ns = best->partial / share * workers * dims;
     figures.launch_ns = best->launch;
 }

@@ -10,6 +10,8 @@
 //     read, few, many   bytes, and flops with few and with many rows, per ns
 //     item, partial     ns that one more item on a KV head, or one more partial of a query head,
 //                       takes when the device is full
+//     many_item         what an item with many rows takes more than that; without it the
+//                       backend's figure stands
 //     launch            ns that an attend takes longer because it has partials
 //
 // A layer takes the line with its device, target and dtype whose head_dim is nearest to its own;
@@ -17,6 +19,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -39,6 +42,7 @@ class FiguresTable {
         Dtype dtype = Dtype::f32;
         int64_t head_dim = 0, threads = 0;  // threads: 0 on a GPU
         double read = 0, few = 0, many = 0, item = 0, partial = 0, launch = 0;
+        std::optional<double> many_item;
     };
     static Result<Line> parse_line(const std::string& text, const std::string& where);
 

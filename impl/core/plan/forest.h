@@ -9,7 +9,7 @@
 
 namespace relayattn {
 
-// Consecutive tokens of one node, or of one sequence's tail.
+// Consecutive tokens of one node.
 struct Run {
     int32_t parent;  // an earlier run, -1 = root
     int32_t table_offset;
@@ -18,11 +18,13 @@ struct Run {
     int32_t position;  // of its first token
 };
 
-// The new tokens of one sequence.
+// The new tokens of one sequence, and the KV that only it sees: its own tail, which costs the
+// planner less than a run does.
 struct Row {
-    int32_t run;  // the last run of its chain, -1 = it sees nothing
+    int32_t run;  // the last run of its chain, -1 = none
     int32_t first_token;
     int32_t num_tokens;
+    Piece tail{};  // goes on from that run; num_tokens 0 = nothing does
 };
 
 // The caller has filled table, tokens, slots and padding of `work`; the planner adds the rest.

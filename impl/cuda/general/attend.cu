@@ -100,7 +100,8 @@ __device__ bool is_visible(const AttendParams& p, const Item& item, const Row& r
     const int bit = position - row.query.new_begin;
     if (item.tree == 0 || bit < 0)
         return true;
-    const uint8_t byte = p.work.tree_mask[row.token * p.work.tree_stride + bit / 8];
+    const WorkCounts& counts = *p.work.counts;
+    const uint8_t byte = counts.tree_mask[row.token * counts.tree_stride + bit / 8];
     return (byte >> (bit % 8) & 1) != 0;
 }
 

@@ -13,9 +13,9 @@
 
 namespace relayattn::cuda {
 
-template <class T, int dim, int warps>
+template <class T, int dim, int warps, int tiles>
 struct FewRows {
-    using Smem = FewSmem<dim>;
+    using Smem = FewSmem<dim, tiles>;
     static constexpr int k_slices = dim / 16;
     static constexpr int row_chunks = dim / 8;
     // Copies of 16 bytes per lane, of K or of V. A lane comes back to the same chunk, some rows
@@ -84,55 +84,62 @@ struct FewRows {
         }
     }
 
-    // Starts the copies of the cursor's step into a stage.
-    __device__ __forceinline__ void issue(int stage) {
-        if (!cursor.done()) {
+    // Starts the copy of the cursor's step, its K or its V, into a slot of the ring; false if no
+    // step is left.
+    __device__ __forceinline__ bool issue(int slot, const Pages& pages, const Strided& fresh) {
+        const bool any = !cursor.done();
+        if (any) {
             FewStep step;
             step.position = cursor.position + cursor.slot;
             step.begin = max(cursor.first - cursor.slot, 0);
             step.end = min(cursor.end - cursor.slot, k_few_step);
-            step.append = min(max(append_from - step.position, step.begin), step.end);
-            if (p.whole_steps && step.begin == 0 && step.append == k_few_step)
-                copy_whole(stage);
+            step.fresh = min(max(append_from - step.position, step.begin), step.end);
+            if (p.whole_steps && step.begin == 0 && step.fresh == k_few_step)
+                copy_whole(slot, pages);
             else
-                copy_rows(stage, step);
-            if (lane == 0)
-                *step_info(stage) = make_int4(step.position, step.begin, step.end, step.append);
-            cursor.advance(warps);
+                copy_rows(slot, step, pages, fresh);
+            if (&pages == &p.call.k_pages) {
+                if (lane == 0)
+                    *step_info(slot) = make_int4(step.position, step.begin, step.end, 0);
+            } else {
+                cursor.advance(warps);
+            }
         }
         ptx::copy_async_commit();
+        return any;
     }
 
+    // K of a step comes first, V moves the cursor on.
+    __device__ __forceinline__ bool issue_k(int slot) {
+        return issue(slot, p.call.k_pages, p.call.k);
+    }
+    __device__ __forceinline__ void issue_v(int slot) { issue(slot, p.call.v_pages, p.call.v); }
+
     // A step of 16 slots of one page, all of them tokens of the piece.
-    __device__ __forceinline__ void copy_whole(int stage) {
+    __device__ __forceinline__ void copy_whole(int ring_slot, const Pages& pages) {
         const int32_t index = p.by_page_size.divide(cursor.slot);
         const int32_t last = p.by_page_size.divide(cursor.end - 1);
         const int32_t page = window.at(p.call.work.page_table, cursor.table, index, last, lane);
-        const int32_t in_page = cursor.slot - index * p.call.page_size;
-        const T* k = page_row(p.call.k_pages, page, in_page);
-        const T* v = page_row(p.call.v_pages, page, in_page);
-        const uint32_t to = ring + stage * 2 * Smem::tile_bytes;
+        const T* from = page_row(pages, page, cursor.slot - index * p.call.page_size);
+        const uint32_t to = ring + ring_slot * Smem::tile_bytes;
 #pragma unroll
         for (int j = 0; j < period; ++j) {
             const int row = (lane + j * k_warp) / row_chunks;
             const int chunk = (lane + j * k_warp) % row_chunks;
             const uint32_t at = to + row * Smem::row_bytes + chunk * 16;
-            const T* k_row = k + row * p.call.k_pages.token_stride + chunk * 8;
-            const T* v_row = v + row * p.call.v_pages.token_stride + chunk * 8;
+            const T* from_row = from + row * pages.token_stride + chunk * 8;
 #pragma unroll
             for (int i = 0; i < copies / period; ++i) {
-                const uint32_t here = at + i * period_rows * Smem::row_bytes;
-                ptx::copy_async_16(here, k_row);
-                ptx::copy_async_16(here + Smem::tile_bytes, v_row);
-                k_row += period_rows * p.call.k_pages.token_stride;
-                v_row += period_rows * p.call.v_pages.token_stride;
+                ptx::copy_async_16(at + i * period_rows * Smem::row_bytes, from_row);
+                from_row += period_rows * pages.token_stride;
             }
         }
     }
 
     // Any step. Slots outside the piece become zeros, so that whatever the pages hold there (NaN,
     // say) never meets the arithmetic; new tokens come from the call's tensors.
-    __device__ __forceinline__ void copy_rows(int stage, const FewStep& step) {
+    __device__ __forceinline__ void copy_rows(int ring_slot, const FewStep& step,
+                                              const Pages& pages, const Strided& fresh) {
         const int32_t slot = cursor.slot;
         const int32_t last = p.by_page_size.divide(cursor.end - 1);
         const int32_t index0 = p.by_page_size.divide(slot);
@@ -140,58 +147,27 @@ struct FewRows {
         const int32_t* table = p.call.work.page_table;
         const int32_t page0 = window.at(table, cursor.table, index0, last, lane);
         const int32_t page1 = window.at(table, cursor.table, index1, last, lane);
-#pragma unroll 1
+        // The tokens of slot 0 of the step, if all slots lay in that page, and if all were new.
+        const T* low = page_row(pages, page0, slot - index0 * p.call.page_size);
+        const T* high = page_row(pages, page1, slot - index1 * p.call.page_size);
+        const T* new_row = static_cast<const T*>(fresh.data) + kv_head * fresh.head_stride +
+                           (append_token + step.position) * fresh.token_stride;
+#pragma unroll 2
         for (int i = 0; i < copies; ++i) {
             const int row = (lane + i * k_warp) / row_chunks;
             const int chunk = (lane + i * k_warp) % row_chunks;
             const bool valid = row >= step.begin && row < step.end;
-            const bool low = row < k_page_granule;
-            const int32_t in_page = slot + row - (low ? index0 : index1) * p.call.page_size;
-            const T* k = page_row(p.call.k_pages, low ? page0 : page1, in_page);
-            const T* v = page_row(p.call.v_pages, low ? page0 : page1, in_page);
-            if (valid && row >= step.append) {
-                const int32_t token = append_token + step.position + row;
-                k = new_row(p.call.k, token);
-                v = new_row(p.call.v, token);
-            }
-            const uint32_t at =
-                ring + stage * 2 * Smem::tile_bytes + row * Smem::row_bytes + chunk * 16;
-            ptx::copy_async_16_or_zeros(at, k + chunk * 8, valid);
-            ptx::copy_async_16_or_zeros(at + Smem::tile_bytes, v + chunk * 8, valid);
+            const T* from = (row < k_page_granule ? low : high) + row * pages.token_stride;
+            if (row >= step.fresh)
+                from = new_row + row * fresh.token_stride;
+            ptx::copy_async_16_or_zeros(
+                ring + ring_slot * Smem::tile_bytes + row * Smem::row_bytes + chunk * 16,
+                from + chunk * 8, valid);
         }
     }
 
-    __device__ __forceinline__ const T* new_row(const Strided& tensor, int32_t token) const {
-        return static_cast<const T*>(tensor.data) + token * tensor.token_stride +
-               kv_head * tensor.head_stride;
-    }
-
-    __device__ __forceinline__ int4* step_info(int stage) const {
-        return reinterpret_cast<int4*>(smem + Smem::info_offset) + stage;
-    }
-
-    // Writes the step's new tokens from shared memory to their pages.
-    __device__ __forceinline__ void append(int stage, const int4& step) const {
-#pragma unroll 1
-        for (int row = step.w; row < step.z; ++row) {
-            const int64_t slot = p.call.work.slots[append_token + step.x + row];
-            if (slot < 0)
-                continue;
-            const int32_t page = p.by_page_size.divide(static_cast<int32_t>(slot));
-            const int32_t in_page = static_cast<int32_t>(slot) - page * p.call.page_size;
-            const char* from = smem + stage * 2 * Smem::tile_bytes + row * Smem::row_bytes;
-            for (int chunk = lane; chunk < row_chunks; chunk += k_warp) {
-                store_chunk(p.call.k_pages, page, in_page, chunk, from);
-                store_chunk(p.call.v_pages, page, in_page, chunk, from + Smem::tile_bytes);
-            }
-        }
-    }
-
-    __device__ __forceinline__ void store_chunk(const Pages& pages, int64_t page, int32_t in_page,
-                                                int chunk, const char* from) const {
-        T* to = static_cast<T*>(pages.data) + page * pages.page_stride +
-                in_page * pages.token_stride + kv_head * pages.head_stride;
-        reinterpret_cast<int4*>(to)[chunk] = reinterpret_cast<const int4*>(from)[chunk];
+    __device__ __forceinline__ int4* step_info(int slot) const {
+        return reinterpret_cast<int4*>(smem + Smem::info_offset) + slot;
     }
 
     // s[0], s[1]: token lane / 4 with rows 2 (lane % 4) and the next; s[2], s[3]: 8 tokens on.
@@ -249,13 +225,20 @@ struct FewRows {
         }
     }
 
-    __device__ __forceinline__ void compute(int stage) {
-        const int4 step = *step_info(stage);
-        if (step.w < step.z)
-            append(stage, step);
-        float s[4];
-        const uint32_t k_tile = ring + stage * 2 * Smem::tile_bytes;
-        product(s, k_tile);
+    // Waits for the oldest copy of a full ring.
+    __device__ __forceinline__ void wait_tile() const {
+        ptx::copy_async_wait<tiles - 1>();
+        __syncwarp();
+    }
+
+    __device__ __forceinline__ void scores(int slot, int4& step, float (&s)[4]) const {
+        wait_tile();
+        step = *step_info(slot);
+        product(s, ring + slot * Smem::tile_bytes);
+        __syncwarp();
+    }
+
+    __device__ __forceinline__ void output(int slot, const int4& step, float (&s)[4]) {
         if (p.transforms | item.masked | (step.z - step.y < k_few_step))
             transform_and_mask(s, step);
         const bool rises = fmaxf(s[0], s[2]) * p.score_factor > row_max[0] + k_max_lag ||
@@ -269,7 +252,8 @@ struct FewRows {
         }
         const uint32_t p0 = ptx::transpose_8x8(ptx::pack<T>(s[0], s[1]));
         const uint32_t p1 = ptx::transpose_8x8(ptx::pack<T>(s[2], s[3]));
-        const uint32_t at = k_tile + Smem::tile_bytes +
+        wait_tile();
+        const uint32_t at = ring + slot * Smem::tile_bytes +
                             (lane % 8 + lane / 16 * 8) * Smem::row_bytes + lane / 8 % 2 * 16;
 #pragma unroll
         for (int i = 0; i < k_slices; ++i) {
@@ -277,29 +261,37 @@ struct FewRows {
             ptx::load_matrix_x4_transposed(v, at + i * 32);
             ptx::mma_16x8x16<T>(o[i], v, p0, p1);
         }
+        __syncwarp();
     }
 
+    static __device__ __forceinline__ int next(int slot) {
+        return slot + 1 == tiles ? 0 : slot + 1;
+    }
+
+    // K0 V0 K1 V1 ... go round the ring, and a slot that is read takes the tile that comes a whole
+    // ring later. At first nothing is read until the ring is full.
     __device__ __forceinline__ void run(const ItemHead& head) {
         begin(head);
-        int pending = 0;  // steps issued and not computed
-#pragma unroll
-        for (int stage = 0; stage < Smem::stages - 1; ++stage) {
-            pending += !cursor.done();
-            issue(stage);
-        }
+        int to_fill = tiles / 2;
+        int pending = issue_k(0);  // steps whose K was asked for and not read
         load_q();
-        int stage = 0, next = Smem::stages - 1;
-        while (pending > 0) {
-            pending += !cursor.done();
-            issue(next);
-            ptx::copy_async_wait<Smem::stages - 1>();
-            __syncwarp();
-            compute(stage);
-            __syncwarp();
-            --pending;
-            next = stage;
-            stage = stage + 1 == Smem::stages ? 0 : stage + 1;
-        }
+        int slot = 1;
+        do {
+            int4 step;
+            float s[4];
+            if (to_fill == 0)
+                scores(slot, step, s);
+            issue_v(slot);
+            slot = next(slot);
+            if (to_fill == 0) {
+                output(slot, step, s);
+                --pending;
+            } else {
+                --to_fill;
+            }
+            pending += issue_k(slot);
+            slot = next(slot);
+        } while (pending > 0);
     }
 
     // Leaves the warp's result in its shared memory.
@@ -325,10 +317,10 @@ struct FewRows {
 };
 
 // Adds up the warps' results and writes the rows: four dims of one row per thread and turn.
-template <class T, int dim, int warps>
+template <class T, int dim, int warps, int tiles>
 __device__ __forceinline__ void write_few(const KernelParams& p, const Item& item, int kv_head,
                                           const char* group_smem, int thread) {
-    using Smem = FewSmem<dim>;
+    using Smem = FewSmem<dim, tiles>;
     const int quads = item.num_tokens * p.group * (dim / 4);
     for (int i = thread; i < quads; i += warps * k_warp) {
         const int r = i / (dim / 4), quad = i % (dim / 4);
@@ -362,15 +354,15 @@ __device__ __forceinline__ void write_few(const KernelParams& p, const Item& ite
 }
 
 // One item on one KV head by the first `warps` warps of a CTA.
-template <class T, int dim, int warps>
+template <class T, int dim, int warps, int tiles>
 __device__ __forceinline__ void attend_few(const KernelParams& p, const ItemHead& head, int kv_head,
                                            char* group_smem) {
     constexpr int barrier_id = 1;
-    FewRows<T, dim, warps> rows(p, head, kv_head, group_smem, threadIdx.x / k_warp);
+    FewRows<T, dim, warps, tiles> rows(p, head, kv_head, group_smem, threadIdx.x / k_warp);
     rows.run(head);
     rows.leave_result();
     ptx::barrier(barrier_id, warps * k_warp);
-    write_few<T, dim, warps>(p, head.item, kv_head, group_smem, threadIdx.x);
+    write_few<T, dim, warps, tiles>(p, head.item, kv_head, group_smem, threadIdx.x);
 }
 
 }  // namespace relayattn::cuda

@@ -10,15 +10,15 @@ constexpr int k_few_step = 16;     // tokens
 constexpr int k_page_granule = 8;  // a group of so many aligned slots lies in one page
 
 // One warp's shared memory.
-template <int dim>
+// `tiles` of K and V in turn; odd, so that a slot that falls free takes a tile of the other kind.
+template <int dim, int tiles>
 struct FewSmem {
     // One 16-byte chunk of padding makes a row an odd number of chunks: no bank conflicts.
     static constexpr int row_bytes = dim * 2 + 16;
     static constexpr int tile_bytes = k_few_step * row_bytes;
-    static constexpr int stages = dim == 64 ? 4 : 2;
-    static constexpr int ring_bytes = stages * 2 * tile_bytes;
-    static constexpr int info_offset = ring_bytes;  // StepInfo of every stage
-    static constexpr int info_bytes = stages * 16;
+    static constexpr int ring_bytes = tiles * tile_bytes;
+    static constexpr int info_offset = ring_bytes;  // the step of the K tile in each slot
+    static constexpr int info_bytes = tiles * 16;
     // At the end of an item the ring holds the warp's result instead.
     static constexpr int result_row = dim + 4;  // floats; the padding spreads rows over banks
     static constexpr int result_state = k_few_rows * result_row;  // then max[8], sum[8]
@@ -30,7 +30,7 @@ struct FewSmem {
 struct FewStep {
     int32_t position;    // of its first slot
     int32_t begin, end;  // valid slots of the 16
-    int32_t append;      // slots from here on are to be written to the pages
+    int32_t fresh;       // slots from here on are new tokens, in the call's tensors
 };
 
 // Walks the steps of an item that belong to one warp, a piece from its end to its start: what needs

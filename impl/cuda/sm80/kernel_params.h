@@ -34,13 +34,14 @@ struct Divisor {
 
 struct KernelParams {
     AttendParams call;
-    Divisor by_page_size, by_group, by_kv_heads;
-    int32_t group;        // query heads per KV head
-    int32_t max_items;    // that the work list's memory holds
-    int32_t first_few;    // guess: the few-row items begin here
-    float score_factor;   // log2 of the softmax's weight = score_factor * score
-    int32_t whole_steps;  // 1: aligned steps of 16 slots lie in one page
-    int32_t transforms;   // 1: scores go through transform_score first, and score_factor is 1
+    Divisor by_page_size, by_group, by_kv_heads, by_q_heads;
+    int32_t group;             // query heads per KV head
+    int32_t max_items;         // that the work list's memory holds
+    int32_t first_few;         // guess: the few-row items begin here
+    float score_factor;        // log2 of the softmax's weight = score_factor * score
+    int32_t whole_steps;       // 1: aligned steps of 16 slots lie in one page
+    int32_t transforms;        // 1: scores go through transform_score first, and score_factor is 1
+    int32_t finish_row_warps;  // that share a row: 1, 2, 4 or 8
 };
 
 #ifdef __CUDACC__
@@ -74,6 +75,7 @@ inline KernelParams kernel_params(const AttendParams& call, const LaunchBounds& 
     p.by_page_size = Divisor::of(call.page_size);
     p.by_group = Divisor::of(p.group);
     p.by_kv_heads = Divisor::of(call.num_kv_heads);
+    p.by_q_heads = Divisor::of(call.num_q_heads);
     // A scale that is not positive would turn the order of scores round, so it is applied early.
     p.transforms =
         call.logit_softcap > 0 || call.alibi_slopes != nullptr || call.softmax_scale <= 0;

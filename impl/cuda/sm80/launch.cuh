@@ -8,16 +8,6 @@
 namespace relayattn::cuda::sm80 {
 
 template <class T, int dim>
-void launch_finish_typed(const KernelParams& p, const LaunchBounds& bounds, cudaStream_t stream) {
-    static std::atomic<uint64_t> allowed{0}, allowed_shared{0};
-    const auto kernel = finish_kernel<T, dim, 1>;
-    const auto shared = finish_kernel<T, dim, k_finish_strands>;
-    allow_smem(kernel, k_finish_smem, allowed);
-    allow_smem(shared, k_finish_smem, allowed_shared);
-    launch_finish(kernel, shared, p, bounds, stream, false);
-}
-
-template <class T, int dim>
 void launch_dim(const AttendParams& call, const LaunchBounds& bounds, cudaStream_t stream) {
     static std::atomic<uint64_t> allowed{0};
     constexpr int ctas_per_sm = 2;
@@ -28,8 +18,8 @@ void launch_dim(const AttendParams& call, const LaunchBounds& bounds, cudaStream
     if (units > 0)
         kernel<<<std::min(units, bounds.num_sms * ctas_per_sm), k_threads, smem_bytes<dim>,
                  stream>>>(p);
-    if (bounds.num_merged > 0 || bounds.padded_tokens > 0)
-        launch_finish_typed<T, dim>(p, bounds, stream);
+    if (bounds.replayed || bounds.num_merged > 0 || bounds.padded_tokens > 0)
+        launch_finish(finish_kernel<T, dim>, p, bounds, stream, false);
 }
 
 template <class T>

@@ -39,18 +39,21 @@ inline void launch_after(void (*kernel)(KernelParams), int64_t grid, int threads
     cudaLaunchKernelEx(&config, kernel, p);
 }
 
-using FinishKernel = void (*)(KernelParams);
-
-// `shared`: 8 warps to a row, for steps with few rows.
-inline void launch_finish(FinishKernel kernel, FinishKernel shared, const KernelParams& p,
-                          const LaunchBounds& bounds, cudaStream_t stream, bool dependent) {
+// As many warps to a row as the GPU has room for at once.
+inline void launch_finish(void (*kernel)(KernelParams), KernelParams p, const LaunchBounds& bounds,
+                          cudaStream_t stream, bool dependent) {
     const int64_t rows = int64_t{bounds.num_merged + bounds.padded_tokens} * p.call.num_q_heads;
     const int64_t slots = int64_t{bounds.num_sms} * k_finish_ctas;
-    const bool few_rows = rows <= slots * 2;
-    const int64_t rows_per_cta = few_rows ? k_finish_warps / k_finish_strands : k_finish_warps;
-    const int64_t grid = std::clamp<int64_t>((rows + rows_per_cta - 1) / rows_per_cta, 1, slots);
-    launch_after(few_rows ? shared : kernel, grid, k_finish_warps * k_warp, k_finish_smem, stream,
-                 dependent, p);
+    p.finish_row_warps = k_finish_warps;
+    while (p.finish_row_warps > 1 && rows * p.finish_row_warps > slots * k_finish_warps)
+        p.finish_row_warps /= 2;
+    const int64_t row_threads = rows * p.finish_row_warps * k_warp;
+    const int64_t append_threads =
+        p.call.k.data ? int64_t{bounds.num_tokens} * p.call.num_kv_heads * p.call.head_dim_k / 8
+                      : 0;
+    const int64_t ctas = std::max(row_threads, append_threads) / (k_finish_warps * k_warp) + 1;
+    const int64_t grid = std::clamp<int64_t>(ctas, bounds.replayed ? bounds.num_sms : 1, slots);
+    launch_after(kernel, grid, k_finish_warps * k_warp, k_finish_smem, stream, dependent, p);
 }
 
 }  // namespace relayattn::cuda

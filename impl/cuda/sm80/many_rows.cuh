@@ -160,17 +160,6 @@ struct ManyRows {
         issue();
     }
 
-    // Writes the step's new tokens from a tile in shared memory to their pages.
-    __device__ __forceinline__ void append(const Pages& pages, const char* from, const Step& step) {
-        const int begin = max(append_from - step.position, step.begin);
-        for (int i = threadIdx.x; i < (step.end - begin) * row_chunks; i += k_threads) {
-            const int row = begin + i / row_chunks, chunk = i % row_chunks;
-            T* to = page_row(pages, use.table, use.slot + row);
-            reinterpret_cast<int4*>(to)[chunk] =
-                *reinterpret_cast<const int4*>(from + row * Tile::row_bytes + chunk * 16);
-        }
-    }
-
     __device__ __forceinline__ void product_scores(const char* k_tile) {
         const uint32_t q =
             ptx::shared_address(smem + (warp * 16 + lane % 16) * Tile::row_bytes + lane / 16 * 16);
@@ -222,13 +211,10 @@ struct ManyRows {
             issue();
         for (int stage = 0; !use.done(); use.advance(p.call.work)) {
             const Step step = use.current();
-            const bool appends = step.position + step.end > append_from;
             next_tile();
-            if (appends)
-                append(p.call.k_pages, tile(stage), step);
             product_scores(tile(stage));
             stage = stage + 1 == Tile::stages ? 0 : stage + 1;
-            softmax.update(p, item, kv_head, tile_row(), step);
+            softmax.template update<true>(p, item, kv_head, tile_row(), step);
             if (softmax.shrinks) {
 #pragma unroll
                 for (int i = 0; i < dim / 2; ++i)
@@ -236,8 +222,6 @@ struct ManyRows {
             }
             softmax.template pack<T>(weights);
             next_tile();
-            if (appends)
-                append(p.call.v_pages, tile(stage), step);
             product_output(tile(stage));
             stage = stage + 1 == Tile::stages ? 0 : stage + 1;
         }

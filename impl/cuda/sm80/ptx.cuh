@@ -17,13 +17,17 @@ __device__ __forceinline__ uint32_t shared_address(const void* p) {
     return static_cast<uint32_t>(__cvta_generic_to_shared(p));
 }
 
-// Copies 16 bytes past L1.
+// Copies 16 bytes past L1. They are not expected to be read again soon: in L2 they make room first,
+// for what is shared.
 __device__ __forceinline__ void copy_async_16(uint32_t to, const void* from) {
-    asm volatile("cp.async.cg.shared.global.L2::128B [%0], [%1], 16;" ::"r"(to), "l"(from)
+    uint64_t policy;
+    asm("createpolicy.fractional.L2::evict_first.b64 %0, 1.0;" : "=l"(policy));
+    asm volatile("cp.async.cg.shared.global.L2::cache_hint.L2::128B [%0], [%1], 16, %2;" ::"r"(to),
+                 "l"(from), "l"(policy)
                  : "memory");
 }
 
-// The same, or 16 zero bytes without a look at `from`.
+// Copies 16 bytes past L1, or 16 zero bytes without a look at `from`.
 __device__ __forceinline__ void copy_async_16_or_zeros(uint32_t to, const void* from, bool valid) {
     asm volatile("cp.async.cg.shared.global.L2::128B [%0], [%1], 16, %2;" ::"r"(to), "l"(from),
                  "r"(valid ? 16 : 0)
@@ -32,6 +36,14 @@ __device__ __forceinline__ void copy_async_16_or_zeros(uint32_t to, const void* 
 
 __device__ __forceinline__ void copy_async_commit() {
     asm volatile("cp.async.commit_group;" ::: "memory");
+}
+
+__device__ __forceinline__ void prefetch_l1(const void* p) {
+    asm volatile("prefetch.global.L1 [%0];" ::"l"(p));
+}
+
+__device__ __forceinline__ void prefetch_l2(const void* p) {
+    asm volatile("prefetch.global.L2 [%0];" ::"l"(p));
 }
 
 template <int pending>

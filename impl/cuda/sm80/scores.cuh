@@ -63,7 +63,7 @@ __device__ __forceinline__ Sight sight_of(const AttendParams& call, const Item& 
     if (call.alibi_slopes)
         s.slope = call.alibi_slopes[row.head];
     if (item.tree)
-        s.tree = call.work.tree_mask + row.token * call.work.tree_stride;
+        s.tree = call.work.counts->tree_mask + row.token * call.work.counts->tree_stride;
     return s;
 }
 

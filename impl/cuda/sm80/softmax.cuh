@@ -41,14 +41,16 @@ struct TileSoftmax {
         }
     }
 
-    // Scores to unnormalised weights, still in s.
+    // Scores to unnormalised weights, still in s. The whole of it, with transforms and tree masks,
+    // is more than twice the code.
+    template <bool whole>
     __device__ __forceinline__ void update(const KernelParams& p, const Item& item, int kv_head,
                                            int row, const Step& at) {
-        if (p.transforms)
+        if (whole && p.transforms)
             transform(p, item, kv_head, row, at);
         if (at.end - at.begin < step || (item.masked && !__all_sync(~0u, sees_all(at))))
             mask(item, at);
-        if (item.tree)
+        if (whole && item.tree)
             mask_tree(p, item, kv_head, row, at);
         float top[2] = {s[0], s[2]};
 #pragma unroll

@@ -37,9 +37,11 @@ DeviceFigures figures(const Layer& layer, int num_sms) {
         many_flops_per_ns_sm * num_sms * (layer.kv.head_dim_k < 128 ? small_dim_share : 1.0);
     f.item_ns = 700;        // other items of the SM go on meanwhile
     f.many_item_ns = 3300;  // the first step's wait and cold code, and the end, with nothing beside
-    f.balance = 1.1;        // a cut more costs more than this much imbalance
-    f.partial_ns = 0.6;     // 3 partials of 4096 rows cost about 7 us on the whole chip
-    f.launch_ns = 4000;     // from the end of the items to that of a finish with little to merge
+    f.few_beside = 4;
+    f.many_row_granule = k_group_rows;
+    f.balance = 1.1;     // a cut more costs more than this much imbalance
+    f.partial_ns = 0.6;  // 3 partials of 4096 rows cost about 7 us on the whole chip
+    f.launch_ns = 4000;  // from the end of the items to that of a finish with little to merge
     return f;
 }
 

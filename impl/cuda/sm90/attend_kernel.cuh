@@ -4,6 +4,7 @@
 // binds, fill what is left and the SMs that fall free; then the finish.
 #pragma once
 
+#include "impl/cuda/sm80/append.cuh"
 #include "impl/cuda/sm80/few_rows.cuh"
 #include "impl/cuda/sm80/finish.cuh"
 #include "impl/cuda/sm90/many_rows.cuh"
@@ -15,7 +16,7 @@ __device__ __forceinline__ int many_units(const KernelParams& p) {
 }
 
 // A unit = item x KV head. The first item is loaded beside the counts, not after them.
-template <class T, int head_dim, int consumers>
+template <class T, int head_dim, int consumers, bool whole>
 __global__ void __launch_bounds__(ManyTile<head_dim, consumers>::threads, 1)
     relay_kernel(const __grid_constant__ KernelParams p, const __grid_constant__ CUtensorMap k_map,
                  const __grid_constant__ CUtensorMap v_map) {
@@ -59,7 +60,7 @@ __global__ void __launch_bounds__(ManyTile<head_dim, consumers>::threads, 1)
     if (threadIdx.x < Tile::consumer_threads) {
         if constexpr (consumers > 1)
             ptx::raise_registers<Tile::consumer_registers>();
-        Consumer<T, head_dim, consumers> consumer(p, smem);
+        Consumer<T, head_dim, consumers, whole> consumer(p, smem);
         all_units(consumer);
     } else {
         if constexpr (consumers > 1)
@@ -71,16 +72,27 @@ __global__ void __launch_bounds__(ManyTile<head_dim, consumers>::threads, 1)
     }
 }
 
-// On an SM: 12 warps keep the memory busy.
-template <int warps>
-constexpr int few_ctas = 12 / warps;
+// A warp's ring, and warps on an SM: with so many small rings memory is kept busy.
+template <int head_dim>
+constexpr int few_tiles = head_dim == 64 ? 5 : 3;
+template <int head_dim, int warps>
+constexpr int few_ctas = (head_dim == 256 ? 8 : 16) / warps;
+
+// Later CTAs find the work list's records in L2: under load a read from memory takes long.
+template <int threads>
+__device__ __forceinline__ void prefetch_records(const KernelParams& p) {
+    const int record = blockIdx.x * threads + static_cast<int>(threadIdx.x);
+    if (record < p.max_items)
+        ptx::prefetch_l2(p.call.work.items + record);
+}
 
 // Small CTAs, one unit after the other.
 template <class T, int head_dim, int warps>
-__global__ void __launch_bounds__(warps* k_warp, few_ctas<warps>)
+__global__ void __launch_bounds__(warps* k_warp, few_ctas<head_dim, warps>)
     few_kernel(const __grid_constant__ KernelParams p) {
     extern __shared__ __align__(16) char few_smem[];
     ptx::let_next_kernel_start();
+    prefetch_records<warps * k_warp>(p);
     for (int unit = blockIdx.x;; unit += gridDim.x) {
         const int offset = p.by_kv_heads.divide(unit);
         // The host's guess of where these items begin lets the first load start at once.
@@ -93,7 +105,8 @@ __global__ void __launch_bounds__(warps* k_warp, few_ctas<warps>)
         }
         if (index >= p.call.work.counts->num_items)
             break;
-        attend_few<T, head_dim, warps>(p, item, unit - offset * p.call.num_kv_heads, few_smem);
+        attend_few<T, head_dim, warps, few_tiles<head_dim>>(
+            p, item, unit - offset * p.call.num_kv_heads, few_smem);
         __syncthreads();
     }
     // The finish waits for this kernel alone, so this kernel is not done before the relay is.
@@ -101,10 +114,11 @@ __global__ void __launch_bounds__(warps* k_warp, few_ctas<warps>)
         ptx::wait_for_previous_kernel();
 }
 
-template <class T, int head_dim, int warps>
-__global__ void __launch_bounds__(k_finish_warps* k_warp, 1)
+template <class T, int head_dim>
+__global__ void __launch_bounds__(k_finish_warps* k_warp, finish_ctas<head_dim>)
     finish_kernel(const __grid_constant__ KernelParams p) {
-    finish_rows<T, head_dim, warps>(p);
+    append_new_tokens<T, head_dim>(p);  // while the other kernels are at work
+    finish_rows<T, head_dim>(p);
 }
 
 }  // namespace relayattn::cuda::sm90

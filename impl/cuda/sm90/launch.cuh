@@ -8,11 +8,11 @@
 
 namespace relayattn::cuda::sm90 {
 
-template <class T, int head_dim, int consumers>
+template <class T, int head_dim, int consumers, bool whole>
 void launch_relay(const KernelParams& p, const LaunchBounds& bounds, cudaStream_t stream) {
     static std::atomic<uint64_t> allowed{0};
     constexpr int bytes = sizeof(Smem<head_dim, consumers>);
-    const auto kernel = relay_kernel<T, head_dim, consumers>;
+    const auto kernel = relay_kernel<T, head_dim, consumers, whole>;
     allow_smem(kernel, bytes, allowed);
     CUtensorMap k_map, v_map;
     if (!encode_pages(p.call, p.call.k_pages, &k_map) ||
@@ -29,25 +29,42 @@ void launch_relay(const KernelParams& p, const LaunchBounds& bounds, cudaStream_
 constexpr int k_sm_smem = 227 * 1024;  // shared memory of an SM's CTAs, without
 constexpr int k_cta_smem = 1024;       // what the system takes for each
 
+// Soft-cap, ALiBi, odd scales and tree masks are in the larger relay kernel alone.
+inline bool needs_whole(const KernelParams& p, const LaunchBounds& bounds) {
+    return p.transforms || bounds.tree;
+}
+
+enum class Relay { none, part_of_sm, whole_sm };
+
+// With up to one warpgroup's rows, and nothing that is only in the larger kernel, a relay CTA
+// leaves a part of its SM.
+inline Relay relay_of(const KernelParams& p, const LaunchBounds& bounds) {
+    if (!bounds.may_relay())
+        return Relay::none;
+    return bounds.many_rows <= k_group_rows && !needs_whole(p, bounds) ? Relay::part_of_sm
+                                                                       : Relay::whole_sm;
+}
+
 // The SMs' shared memory is shared out evenly among the few-row CTAs that may start beside the
 // relay: else the first SMs with room would take them all.
 template <int head_dim>
-int few_smem_bytes(const KernelParams& p, const LaunchBounds& bounds, int units) {
+int few_smem_bytes(const KernelParams& p, const LaunchBounds& bounds, Relay relay, int units) {
     constexpr int relay_bytes = sizeof(Smem<head_dim, 1>) + k_cta_smem;
-    if (!bounds.may_relay())
+    if (relay == Relay::none)
         return 0;
     int sms = bounds.num_sms, room = k_sm_smem;
-    if (bounds.many_rows > k_group_rows)  // the relay takes whole SMs
+    if (relay == Relay::whole_sm)
         sms -= std::min(bounds.num_many * p.call.num_kv_heads, sms / 2);
-    else if (bounds.num_many > 0)  // and here a part of every SM
+    else if (bounds.num_many > 0)
         room -= relay_bytes;
     return room / std::max((units + sms - 1) / sms, 1) - k_cta_smem;
 }
 
 template <class T, int head_dim, int warps>
-void launch_few(const KernelParams& p, const LaunchBounds& bounds, cudaStream_t stream) {
+void launch_few(const KernelParams& p, const LaunchBounds& bounds, Relay relay,
+                cudaStream_t stream) {
     static std::atomic<uint64_t> allowed{0};
-    constexpr int bytes = warps * FewSmem<head_dim>::bytes;
+    constexpr int bytes = warps * FewSmem<head_dim, few_tiles<head_dim>>::bytes;
     constexpr int max_waves = 64;
     const auto kernel = few_kernel<T, head_dim, warps>;
     allow_smem(kernel, k_sm_smem, allowed);
@@ -55,40 +72,33 @@ void launch_few(const KernelParams& p, const LaunchBounds& bounds, cudaStream_t 
     int64_t units = bounds.num_few * kv_heads, grid = units;
     if (bounds.replayed) {
         units = std::max(units, bounds.num_tokens * kv_heads);
-        grid = std::max<int64_t>(grid, bounds.num_sms * few_ctas<warps>);
+        grid = std::max<int64_t>(grid, bounds.num_sms * few_ctas<head_dim, warps>);
     }
-    const int smem = few_smem_bytes<head_dim>(p, bounds, static_cast<int>(std::min(units, most)));
+    const int smem =
+        few_smem_bytes<head_dim>(p, bounds, relay, static_cast<int>(std::min(units, most)));
     launch_after(kernel, std::min(grid, most), warps * k_warp, std::max(bytes, smem), stream,
-                 bounds.may_relay(), p);
-}
-
-template <class T, int head_dim>
-void launch_finish_typed(const KernelParams& p, const LaunchBounds& bounds, cudaStream_t stream) {
-    static std::atomic<uint64_t> allowed{0}, allowed_shared{0};
-    const auto kernel = finish_kernel<T, head_dim, 1>;
-    const auto shared = finish_kernel<T, head_dim, k_finish_strands>;
-    allow_smem(kernel, k_finish_smem, allowed);
-    allow_smem(shared, k_finish_smem, allowed_shared);
-    launch_finish(kernel, shared, p, bounds, stream, true);
+                 relay != Relay::none, p);
 }
 
 template <class T, int head_dim>
 void launch_dim(const AttendParams& call, const LaunchBounds& bounds, cudaStream_t stream) {
     const KernelParams p = kernel_params(call, bounds);
-    // Below so many units per SM, four warps to each keep more loads in flight, where they find
-    // room.
-    constexpr int units_per_sm_for_pairs = head_dim == 256 ? 0 : 3;
+    // Below so many units per SM, four warps to each keep more loads in flight.
+    constexpr int units_per_sm_for_pairs = 6;
     const int few_units = bounds.num_few * call.num_kv_heads;
-    if (bounds.may_relay() && bounds.many_rows <= k_group_rows)
-        launch_relay<T, head_dim, 1>(p, bounds, stream);
-    else if (bounds.may_relay())
-        launch_relay<T, head_dim, 2>(p, bounds, stream);
+    const Relay relay = relay_of(p, bounds);
+    if (relay == Relay::part_of_sm)
+        launch_relay<T, head_dim, 1, false>(p, bounds, stream);
+    else if (relay == Relay::whole_sm && !needs_whole(p, bounds))
+        launch_relay<T, head_dim, 2, false>(p, bounds, stream);
+    else if (relay == Relay::whole_sm)
+        launch_relay<T, head_dim, 2, true>(p, bounds, stream);
     if (few_units > units_per_sm_for_pairs * bounds.num_sms)
-        launch_few<T, head_dim, 2>(p, bounds, stream);
+        launch_few<T, head_dim, 2>(p, bounds, relay, stream);
     else if (few_units > 0 || bounds.replayed)
-        launch_few<T, head_dim, head_dim == 256 ? 2 : 4>(p, bounds, stream);
-    if (bounds.num_merged > 0 || bounds.padded_tokens > 0)
-        launch_finish_typed<T, head_dim>(p, bounds, stream);
+        launch_few<T, head_dim, 4>(p, bounds, relay, stream);
+    if (bounds.replayed || bounds.num_merged > 0 || bounds.padded_tokens > 0 || p.call.k.data)
+        launch_finish(finish_kernel<T, head_dim>, p, bounds, stream, true);
 }
 
 template <class T>

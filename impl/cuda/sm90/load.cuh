@@ -5,6 +5,9 @@
 
 namespace relayattn::cuda::sm90 {
 
+// Page ids are asked for so far ahead: what one sector of the cache holds.
+constexpr int k_ids_ahead = 8;
+
 // A place in the ring; both sides count alike.
 template <int stages>
 struct RingPlace {
@@ -88,7 +91,10 @@ struct Producer {
         const int32_t slot = at.slot + lane * box_slots();
         if (lane * box_slots() < Tile::step && slot < at.end && slot + box_slots() > at.first) {
             const int32_t index = p.by_page_size.divide(slot);
-            box.page = p.call.work.page_table[at.table + index];
+            const int32_t last = p.by_page_size.divide(at.end - 1);
+            const int32_t* ids = p.call.work.page_table + at.table;
+            box.page = ids[index];
+            ptx::prefetch_l1(ids + min(index + k_ids_ahead, last));
             box.slot = slot - index * p.call.page_size;
         }
         return box;

@@ -16,7 +16,8 @@ namespace relayattn::cuda::sm90 {
 constexpr int k_all_consumers_barrier = 1;
 constexpr int k_one_consumer_barrier = 2;  // and the next, one for each warpgroup
 
-template <class T, int head_dim, int consumers>
+// `whole`: with what few models and steps ask for, soft-cap, ALiBi and tree masks.
+template <class T, int head_dim, int consumers, bool whole>
 struct Consumer {
     using Tile = ManyTile<head_dim, consumers>;
     static constexpr int outputs = Tile::dim / 2;
@@ -203,7 +204,7 @@ struct Consumer {
             ptx::pin(softmax.s);
             if (steps > 0)
                 release(k_stage);
-            softmax.update(p, item, kv_head, tile_row(), next);
+            softmax.template update<whole>(p, item, kv_head, tile_row(), next);
             ptx::product_wait<0>();
             ptx::pin(o);
             release(v_stage);

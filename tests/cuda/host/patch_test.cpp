@@ -120,12 +120,19 @@ struct Block {
     std::vector<int32_t> missed;  // rows that took a page since it was written
 };
 
-// Items that hold no new token may know an older place where new ones begin.
-void forgive_old_places(const WorkLayout& layout, const Growing& growing, std::vector<char>& want,
-                        const std::vector<char>& got) {
+// Items that hold no new token may know an older place where new ones begin, and what a record
+// holds after its piece's pages is nothing.
+void forgive_what_is_not_read(const WorkLayout& layout, const Growing& growing,
+                              std::vector<char>& want, const std::vector<char>& got) {
     for (size_t i = 0; i < growing.work.items.size(); ++i) {
-        auto& head = const_cast<cuda::ItemRecord&>(layout.at(want.data()).items[i]).head;
-        const auto& old = layout.at(got.data()).items[i].head;
+        auto& record = const_cast<cuda::ItemRecord&>(layout.at(want.data()).items[i]);
+        const auto& old_record = layout.at(got.data()).items[i];
+        cuda::ItemHead& head = record.head;
+        const cuda::ItemHead& old = old_record.head;
+        const int64_t pages =
+            (head.piece.first_slot + head.piece.num_tokens + k_page_size - 1) / k_page_size;
+        for (int64_t p = pages > cuda::k_record_pages ? 0 : pages; p < cuda::k_record_pages; ++p)
+            record.pages[p] = old_record.pages[p];
         const bool is_end =
             std::any_of(growing.ends.begin(), growing.ends.end(),
                         [&](const RowEnd& end) { return end.item == static_cast<int32_t>(i); });
@@ -161,7 +168,7 @@ TEST_CASE("patching a block brings it to the list's latest state") {
             block.missed.clear();
             std::vector<char> want(block.data.size(), '\x55');
             const cuda::Stretches stretches = layout.pack(growing.work, want.data());
-            forgive_old_places(layout, growing, want, block.data);
+            forgive_what_is_not_read(layout, growing, want, block.data);
             for (const cuda::Stretch& part : stretches.list())
                 CHECK(std::memcmp(block.data.data() + part.begin, want.data() + part.begin,
                                   static_cast<size_t>(part.end - part.begin)) == 0);
