@@ -11,8 +11,10 @@ namespace relayattn::bench {
 namespace {
 
 constexpr int64_t k_head_dims[] = {64, 128, 256};
-constexpr int64_t k_kv_heads = 8;
+constexpr int64_t k_kv_heads = 8, k_group = 4;
 constexpr int64_t k_short_prefix = 64, k_short_tail = 16;
+// Sequences below one prefix that make an item with many rows, and the tokens of a short such item.
+constexpr int64_t k_many_rows = 16, k_many_prefix = 128;
 
 // Large enough that what is measured outweighs all else, small enough to be over soon.
 struct Sizes {
@@ -25,7 +27,7 @@ constexpr Sizes k_cpu{8, 2048, 32, 2048, 128, 128};
 constexpr Sizes k_gpu{32, 2048, 256, 16384, 512, 64};
 
 struct Figures {
-    double read, few, many, item, partial, launch;  // as in RELAYATTN_FIGURES
+    double read, few, many, item, many_item, partial, launch;  // as in RELAYATTN_FIGURES
 };
 
 class Calibration {
@@ -55,15 +57,16 @@ class Calibration {
     };
 
     // `group` query heads for each KV head.
-    Sample sample(int64_t group, int64_t rows, int64_t prefix, int64_t tail, Mode mode,
-                  bool cold = true) {
+    Shape shape_of(int64_t group, int64_t rows, int64_t tail) const {
         Shape shape;
         shape.q_heads = group * k_kv_heads;
         shape.kv_heads = k_kv_heads;
         shape.head_dim = head_dim_;
-        if (prefix > 0)
-            shape.prefixes.push_back({-1, prefix});
-        shape.rows.assign(static_cast<size_t>(rows), {prefix > 0 ? 0 : -1, tail});
+        shape.rows.assign(static_cast<size_t>(rows), {-1, tail});
+        return shape;
+    }
+
+    Sample sample(const Shape& shape, Mode mode, bool cold = true) {
         Options options = options_;
         options.modes = {mode};
         options.cold = cold;
@@ -74,6 +77,18 @@ class Calibration {
         return {seconds * 1e9, cell.work.bytes, cell.work.flops};
     }
 
+    // At most one prefix, for all rows.
+    Sample sample(int64_t group, int64_t rows, int64_t prefix, int64_t tail, Mode mode,
+                  bool cold = true) {
+        Shape shape = shape_of(group, rows, tail);
+        if (prefix > 0) {
+            shape.prefixes.push_back({-1, prefix});
+            for (Row& row : shape.rows)
+                row.prefix = 0;
+        }
+        return sample(shape, mode, cold);
+    }
+
     // Cold it may be the memory that binds, warm the start: the better of the two counts.
     double few_rate(int64_t tail, bool cold) {
         const Sample few = sample(8, sizes_.read_rows, 0, tail, Mode::flat, cold);
@@ -82,7 +97,7 @@ class Calibration {
 
     // From how the time grows with the number of sequences, so that starting drops out.
     void fit_fixed_costs(Figures& figures) {
-        constexpr int64_t group = 4;
+        constexpr int64_t group = k_group;
         const int64_t n = sizes_.items;
         const auto growth = [&](int64_t prefix, Mode mode) {
             return sample(group, 2 * n, prefix, k_short_tail, mode).ns -
@@ -98,10 +113,31 @@ class Calibration {
             4.0 * static_cast<double>(head_dim_ * k_short_prefix * group) * items / figures.many;
         figures.partial =
             std::max(0.0, (growth(k_short_prefix, Mode::relay) - own - product) / partials);
+        figures.many_item = many_item(figures, own);
         const auto pair = [&](Mode mode) {
             return sample(group, 2, k_short_prefix, k_short_tail, mode).ns;
         };
         figures.launch = std::max(0.0, pair(Mode::relay) - pair(Mode::flat));
+    }
+
+    // What is left of an item with many rows when it has no tokens, by twice a short one and one
+    // that is twice as long; its rows' tails and partials are known.
+    double many_item(const Figures& figures, double own) {
+        const int64_t prefixes = sizes_.items / k_many_rows;
+        const auto growth = [&](int64_t tokens) {
+            const auto time = [&](int64_t count) {
+                Shape shape = shape_of(k_group, count * k_many_rows, k_short_tail);
+                shape.prefixes.assign(static_cast<size_t>(count), {-1, tokens});
+                for (int64_t i = 0; i < shape.num_rows(); ++i)
+                    shape.rows[static_cast<size_t>(i)].prefix = i / k_many_rows;
+                return sample(shape, Mode::relay).ns;
+            };
+            return time(2 * prefixes) - time(prefixes);
+        };
+        const double empty = 2 * growth(k_many_prefix) - growth(2 * k_many_prefix) - own;
+        const auto items = static_cast<double>(prefixes * k_kv_heads);
+        const auto partials = static_cast<double>(2 * k_many_rows * k_group);
+        return std::max(0.0, empty / items - partials * figures.partial - figures.item);
     }
 
     Device& device_;
@@ -128,11 +164,11 @@ std::string calibrate(Device& device, ra_context context, const Options& options
             char line[512];
             std::snprintf(line, sizeof line,
                           "device=%s target=%s dtype=%s head_dim=%lld threads=%lld read=%.4g "
-                          "few=%.4g many=%.4g item=%.4g partial=%.4g launch=%.4g\n",
+                          "few=%.4g many=%.4g item=%.4g many_item=%.4g partial=%.4g launch=%.4g\n",
                           options.backend == RA_BACKEND_CUDA ? "cuda" : "cpu", target.c_str(),
                           test::name_of(dtypes.kv), static_cast<long long>(head_dim),
-                          static_cast<long long>(threads), f.read, f.few, f.many, f.item, f.partial,
-                          f.launch);
+                          static_cast<long long>(threads), f.read, f.few, f.many, f.item,
+                          f.many_item, f.partial, f.launch);
             text += line;
         }
     }

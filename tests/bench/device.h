@@ -8,6 +8,7 @@
 #include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "floor.h"
 
@@ -16,6 +17,11 @@ namespace relayattn::bench {
 struct Sample {
     double seconds;
     bool clean;  // nothing else is known to have disturbed it
+};
+
+struct Range {
+    const void* data;
+    int64_t bytes;
 };
 
 class Timed {
@@ -41,9 +47,13 @@ class Device {
 
     // Makes `work` ready to be timed; with `graph` it is captured now and replayed by run().
     virtual std::unique_ptr<Timed> prepare(Enqueue work, bool graph) = 0;
-    virtual void flush_caches() = 0;
     // A kernel that only reads so many bytes, timed in the same way.
     virtual std::unique_ptr<Timed> prepare_read(int64_t bytes, bool graph) = 0;
+    // The memory of prepare_read(bytes).
+    virtual Range read_range(int64_t bytes) = 0;
+
+    // Makes the next sample, which reads these, a cold one.
+    virtual void flush_caches(const std::vector<Range>& ranges) = 0;
 
     // The best that was measured since the start; each call measures once more.
     virtual const Ceilings& measure_ceilings() = 0;

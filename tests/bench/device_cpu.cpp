@@ -8,6 +8,7 @@
 #include <new>
 #include <nlohmann/json.hpp>
 
+#include "cache_flush.h"
 #include "cpu_machine.h"
 #include "crew.h"
 #include "device.h"
@@ -72,8 +73,9 @@ class CpuDevice final : public Device {
   public:
     explicit CpuDevice(int64_t num_threads)
         : crew_(num_threads),
-          flush_size_(to_huge_pages(std::max(8 * last_level_cache(), int64_t{1} << 29))),
-          buffer_(flush_size_ + k_read_size) {
+          flush_size_(to_huge_pages(std::max(2 * last_level_cache(), int64_t{1} << 26))),
+          read_size_(to_huge_pages(std::max(2 * last_level_cache(), int64_t{1} << 29))),
+          buffer_(flush_size_ + read_size_) {
         for (const InstructionRate* rate : known_rates()) {
             if (!rate->is_usable())
                 continue;
@@ -104,9 +106,17 @@ class CpuDevice final : public Device {
     std::unique_ptr<Timed> prepare(Enqueue work, bool) override {
         return std::make_unique<CpuTimed>(std::move(work));
     }
-    void flush_caches() override { read_range(0, flush_size_); }
     std::unique_ptr<Timed> prepare_read(int64_t bytes, bool graph) override {
-        return prepare([this, bytes](void*) { read_beyond_flush(bytes); }, graph);
+        return prepare([this, bytes](void*) { read_buffer(bytes); }, graph);
+    }
+    Range read_range(int64_t bytes) override {
+        return {buffer_.data() + flush_size_, std::min(bytes, read_size_)};
+    }
+    // The ranges surely, and by reading whatever else is in the way: code, page tables.
+    void flush_caches(const std::vector<Range>& ranges) override {
+        for (const Range& range : ranges)
+            relayattn_bench_flush(range.data, range.bytes);
+        read_once(buffer_.data(), flush_size_);
     }
 
     const Ceilings& measure_ceilings() override;
@@ -120,8 +130,6 @@ class CpuDevice final : public Device {
     }
 
   private:
-    static constexpr int64_t k_read_size = int64_t{1} << 29;
-
     static std::vector<const InstructionRate*> known_rates() {
 #if defined(__x86_64__)
         return {&k_baseline_rate, &k_avx2_rate, &k_avx512_rate, &k_avx512_bf16_rate, &k_amx_rate};
@@ -131,7 +139,7 @@ class CpuDevice final : public Device {
     }
 
     // The threads draw chunks, so that one that starts late costs little.
-    void read_range(int64_t begin, int64_t bytes) {
+    void read_once(const char* data, int64_t bytes) {
         constexpr int64_t least = int64_t{1} << 14, most = int64_t{1} << 20;
         const int64_t share = bytes / (8 * crew_.size());
         const int64_t chunk = std::clamp(share, least, most) / least * least;
@@ -140,20 +148,20 @@ class CpuDevice final : public Device {
         crew_.run([&](int64_t) {
             uint64_t mine = 0;
             for (int64_t at; (at = next.fetch_add(chunk)) < bytes;)
-                mine ^= read_(buffer_.data() + begin + at, std::min(chunk, bytes - at));
+                mine ^= read_(data + at, std::min(chunk, bytes - at));
             found ^= mine;
         });
         asm volatile("" : : "r"(found.load()));
     }
-    void read_beyond_flush(int64_t bytes) {
+    void read_buffer(int64_t bytes) {
         bytes = (bytes + 4095) / 4096 * 4096;
-        for (; bytes > 0; bytes -= k_read_size)
-            read_range(flush_size_, std::min(bytes, k_read_size));
+        for (; bytes > 0; bytes -= read_size_)
+            read_once(buffer_.data() + flush_size_, std::min(bytes, read_size_));
     }
     double multiply_once(const InstructionRate& rate);
 
     Crew crew_;
-    int64_t flush_size_;
+    int64_t flush_size_, read_size_;
     ReadBuffer buffer_;  // what flushes, then what is read cold
     std::vector<const InstructionRate*> usable_;
     uint64_t (*read_)(const void*, int64_t) = nullptr;
@@ -180,9 +188,10 @@ double CpuDevice::multiply_once(const InstructionRate& rate) {
 const Ceilings& CpuDevice::measure_ceilings() {
     // Many short tries: other programs disturb some of them, and none makes a core faster.
     for (int tries = 0; tries < 5; ++tries) {
+        flush_caches({read_range(read_size_)});
         const auto start = Clock::now();
-        read_range(0, buffer_.size());
-        const double rate = static_cast<double>(buffer_.size()) / seconds_since(start);
+        read_buffer(read_size_);
+        const double rate = static_cast<double>(read_size_) / seconds_since(start);
         ceilings_.read = std::max(ceilings_.read, rate);
     }
     for (size_t i = 0; i < usable_.size(); ++i) {

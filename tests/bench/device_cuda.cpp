@@ -31,6 +31,7 @@ class Stopwatch {
         launch_hold(hold_ns, stream_);
         must(cudaEventRecord(start_, stream_));
         enqueue();
+        must(cudaGetLastError());  // of a launch
         must(cudaEventRecord(stop_, stream_));
         must(cudaEventSynchronize(stop_));
         float milliseconds = 0;
@@ -123,8 +124,13 @@ class CudaDevice final : public Device {
     std::unique_ptr<Timed> prepare_read(int64_t bytes, bool graph) override {
         return prepare([this, bytes](void*) { read_beyond_flush(bytes); }, graph);
     }
-    // By reading: dirty lines would cost the next kernel their writing back.
-    void flush_caches() override { launch_read(buffer_, k_flush_size, stream_); }
+    Range read_range(int64_t bytes) override {
+        return {static_cast<const char*>(buffer_) + k_flush_size, std::min(bytes, k_read_size)};
+    }
+    // The whole L2, by reading: dirty lines would cost the next kernel their writing back.
+    void flush_caches(const std::vector<Range>&) override {
+        launch_read(buffer_, k_flush_size, stream_);
+    }
 
     const Ceilings& measure_ceilings() override {
         Stopwatch watch(stream_);
@@ -156,7 +162,7 @@ class CudaDevice final : public Device {
     static constexpr int64_t k_read_size = int64_t{2} << 30;
 
     void read_beyond_flush(int64_t bytes) {
-        const char* const data = static_cast<const char*>(buffer_) + k_flush_size;
+        const void* const data = read_range(bytes).data;
         for (bytes = (bytes + 15) / 16 * 16; bytes > 0; bytes -= k_read_size)
             launch_read(data, std::min(bytes, k_read_size), stream_);
     }

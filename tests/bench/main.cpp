@@ -30,6 +30,8 @@ api::Context make_context(const Options& options) {
     wanted.num_threads = options.threads;
     api::Context context;
     const ra_status status = ra_context_create(&wanted, context.out());
+    if (status == RA_ERROR_DEVICE)
+        throw UsageError("--device cannot be used: " + api::last_error());
     if (status == RA_ERROR_ARGUMENT || status == RA_ERROR_UNSUPPORTED)
         throw UsageError(api::last_error());
     api::ok(status);
@@ -48,21 +50,35 @@ int32_t floor_isa(int64_t in_use) {
     return forced != nullptr && *forced != '\0' ? static_cast<int32_t>(in_use) : RA_ISA_NEON;
 }
 
-std::vector<Cell> measure_all(Device& device, ra_context context, const Options& options) {
-    std::vector<Cell> cells;
+std::vector<Cell> measure_cell(Device& device, ra_context context, const Shape& shape,
+                               Dtypes dtypes, const Options& options) {
+    std::cerr << shape.name << " " << dtypes.name() << " ..." << std::flush;
+    std::vector<Cell> cells = measure(device, context, shape, dtypes, options);
+    for (const Cell& cell : cells)
+        std::cerr << " " << name_of(cell.mode) << " " << cell.attend.minimum() * 1e3 << " ms";
+    std::cerr << "\n" << std::flush;
+    return cells;
+}
+
+// True when the other program, which takes turns with this one, has no more of them.
+bool is_over(const Options& options) {
+    return options.paced && !wait_for_turn();
+}
+
+void measure_all(Device& device, ra_context context, const Options& options, Report& report) {
     for (const Dtypes dtypes : options.dtypes) {
         for (const Shape& shape : options.shapes) {
-            std::cerr << shape.name << " " << dtypes.name() << " ..." << std::flush;
-            for (Cell& cell : measure(device, context, shape, dtypes, options)) {
-                std::cerr << " " << name_of(cell.mode) << " " << cell.attend.minimum() * 1e3
-                          << " ms" << std::flush;
-                cells.push_back(std::move(cell));
-            }
-            std::cerr << "\n";
-            device.measure_ceilings();
+            if (is_over(options))
+                return;
+            report.ceilings = device.measure_ceilings();
+            const size_t before = report.cells.size();
+            for (Cell& cell : measure_cell(device, context, shape, dtypes, options))
+                report.cells.push_back(std::move(cell));
+            if (options.paced)
+                std::cout << cell_records(report, options, before) << "\n" << std::flush;
         }
     }
-    return cells;
+    is_over(options);  // the other program's last sample ends first
 }
 
 void write_text(const std::string& path, const std::string& text) {
@@ -101,19 +117,21 @@ void run(const Options& options) {
         std::cout << text;
         return;
     }
-    nlohmann::json machine = device->describe();
-    std::cout << machine.dump() << "\ninstruction set " << isa << "; ceilings: " << std::flush;
+    Report report{device->describe(),
+                  {},
+                  {},
+                  isa,
+                  gpu ? 0 : floor_isa(query(context, RA_CONTEXT_INFO_ISA)),
+                  threads,
+                  device->judged_by_minimum()};
+    std::cout << report.machine << "\ninstruction set " << isa << "; ceilings: " << std::flush;
     print_ceilings(std::cout, device->measure_ceilings());
     std::cout << std::flush;
 
-    const std::vector<Cell> cells = measure_all(*device, context, options);
-    const Report report{machine,
-                        device->measure_ceilings(),
-                        cells,
-                        isa,
-                        gpu ? 0 : floor_isa(query(context, RA_CONTEXT_INFO_ISA)),
-                        threads,
-                        device->judged_by_minimum()};
+    measure_all(*device, context, options, report);
+    if (report.cells.empty())
+        throw UsageError("--paced is given, but standard input ended before the first round");
+    report.ceilings = device->measure_ceilings();
     std::cout << "best ceilings of the run: ";
     print_ceilings(std::cout, report.ceilings);
     print_table(std::cout, report);

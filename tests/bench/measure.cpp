@@ -119,37 +119,52 @@ void begin_steadily(Device& device, Case& c) {
 void take_sample(Device& device, Case& c, bool cold) {
     c.fresh_begins.push_back(timed([&] { c.step.begin(); }));  // an abort ended the last step
     if (cold)
-        device.flush_caches();
+        device.flush_caches(c.scene.memory());
     c.samples.add(c.attend->run());
     c.step.abort();
 }
 
-// The other program's turn ends with a line; the answer says that ours is over too.
+// What is measured in turns with the samples: reading alone.
+struct Reading {
+    std::unique_ptr<Timed> timed;
+    std::vector<Range> memory;
+    Collector samples;
+};
+
+void take_round(Device& device, std::vector<std::unique_ptr<Case>>& cases, Reading& read,
+                bool cold) {
+    if (cold)
+        device.flush_caches(read.memory);
+    read.samples.add(read.timed->run());
+    for (const auto& c : cases)
+        take_sample(device, *c, cold);
+}
+
+void take_rounds(Device& device, std::vector<std::unique_ptr<Case>>& cases, Reading& read,
+                 const Options& options) {
+    const auto all_done = [&] {
+        return read.samples.is_done() &&
+               std::ranges::all_of(cases, [](const auto& c) { return c->samples.is_done(); });
+    };
+    bool done = false;
+    while (!done && (!options.paced || wait_for_turn())) {
+        take_round(device, cases, read, options.cold);
+        done = all_done();
+        if (options.paced)
+            end_turn(done ? "last" : "round");
+    }
+}
+
+}  // namespace
+
 bool wait_for_turn() {
     std::string line;
     return static_cast<bool>(std::getline(std::cin, line));
 }
 
-void take_rounds(Device& device, std::vector<std::unique_ptr<Case>>& cases, Timed& read,
-                 Collector& reads, const Options& options) {
-    const auto all_done = [&] {
-        return reads.is_done() &&
-               std::ranges::all_of(cases, [](const auto& c) { return c->samples.is_done(); });
-    };
-    while (!all_done()) {
-        if (options.paced && !wait_for_turn())
-            return;
-        if (options.cold)
-            device.flush_caches();
-        reads.add(read.run());
-        for (const auto& c : cases)
-            take_sample(device, *c, options.cold);
-        if (options.paced)
-            std::cout << "round\n" << std::flush;
-    }
+void end_turn(const char* answer) {
+    std::cout << answer << "\n" << std::flush;
 }
-
-}  // namespace
 
 double Times::minimum() const {
     return *std::ranges::min_element(seconds);
@@ -189,17 +204,21 @@ std::vector<Cell> measure(Device& device, ra_context context, const Shape& shape
         begin_first(device, *cases.back(), inputs, options);
         begin_steadily(device, *cases.back());
     }
-    const auto read = device.prepare_read(static_cast<int64_t>(work.bytes), options.graph);
-    Collector reads(options.repeat);
-    take_rounds(device, cases, *read, reads, options);
-    if (reads.times().taken == 0)
-        throw UsageError("--paced is given, but standard input ended before the first round");
+    const auto bytes = static_cast<int64_t>(work.bytes);
+    Reading read{device.prepare_read(bytes, options.graph),
+                 {device.read_range(bytes)},
+                 Collector(options.repeat)};
+    if (options.paced)
+        end_turn("cell");
+    take_rounds(device, cases, read, options);
+    if (read.samples.times().taken == 0)
+        return {};
 
     std::vector<Cell> cells;
     for (const auto& c : cases) {
         c->cell.attend = c->samples.times();
         c->cell.begin_fresh = middle(c->fresh_begins);
-        c->cell.read = reads.times();
+        c->cell.read = read.samples.times();
         cells.push_back(c->cell);
     }
     return cells;

@@ -40,7 +40,13 @@ struct Cell {
     Work work;
 };
 
-// All modes of a shape, their samples interleaved with each other's and the read kernel's.
+// With --paced another program's turn ends with a line of standard input; it is false when there
+// will be none. The answer ends ours.
+bool wait_for_turn();
+void end_turn(const char* answer);
+
+// All modes of a shape, their samples interleaved with each other's and the read kernel's. Empty
+// when --paced is given and standard input ended before the first round.
 std::vector<Cell> measure(Device& device, ra_context context, const Shape& shape, Dtypes dtypes,
                           const Options& options);
 

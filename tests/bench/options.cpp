@@ -1,10 +1,12 @@
 #include "options.h"
 
 #include <relayattn/relayattn.h>
+#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 
 #include <charconv>
+#include <filesystem>
 
 namespace relayattn::bench {
 namespace {
@@ -12,7 +14,7 @@ namespace {
 // The arguments as they were written.
 struct Words {
     std::string device = "cpu", json, isa, plot, calibrate;
-    std::vector<std::string> shapes, dtypes{"bf16"}, modes{"auto"};
+    std::vector<std::string> shapes, dtypes{"bf16"}, modes;
     int64_t threads = 0, page_size = 0, repeat = 0;
     bool cold = false, warm = false, graph = false, check = false, paced = false, list = false;
 };
@@ -36,8 +38,9 @@ void declare(CLI::App& app, Words& words) {
     app.add_option("--device", words.device, "cpu, or cuda[:N] (default cpu)");
     app.add_option("--shapes", words.shapes,
                    "groups (standard, cpu, trees, odd), models, names (see --list), or "
-                   "B,Hq/Hkv,D,Lp,Ls[,q] with Ls = a..b for ragged tails; default: cpu on a CPU, "
-                   "standard and trees on a GPU");
+                   "B,Hq/Hkv,D,Lp,Ls[,q] with Ls = a..b for ragged tails and Lp = "
+                   "1x4096+4x2048 for a tree's levels; default: cpu on a CPU, standard and trees "
+                   "on a GPU");
     app.add_option("--dtype", words.dtypes,
                    "f32, f16 or bf16 for q, K, V and out, with ,kv=... another one for K and V "
                    "(default bf16)");
@@ -59,13 +62,16 @@ void declare(CLI::App& app, Words& words) {
     app.add_option("--calibrate", words.calibrate,
                    "instead of shapes, measure what the library's cost model needs to know, for "
                    "each --dtype, and write it to this file: RELAYATTN_FIGURES then names it");
-    app.add_flag("--cold", words.cold, "read a large buffer before each sample (default)");
+    app.add_flag("--cold", words.cold,
+                 "before each sample drop what it reads from the caches (default)");
     app.add_flag("--warm", words.warm, "repeat without that");
     app.add_flag("--graph", words.graph, "time replays of a captured graph (GPU)");
     app.add_flag("--check", words.check, "compare sampled rows with attention in float64");
     app.add_flag("--paced", words.paced,
-                 "wait for a line of standard input before each round of samples, and answer it by "
-                 "a line: so that another program can take turns");
+                 "so that another program can take turns: wait for a line of standard input before "
+                 "each cell, answered by the line cell, and before each of its rounds of samples, "
+                 "answered by round, or by last and then a line of JSON with the cell's records; "
+                 "the end of input ends the cell and the run");
     app.add_flag("--list", words.list, "print the names of all shapes");
     app.footer(k_footer);
 }
@@ -121,20 +127,44 @@ void check_bounds(const char* option, int64_t value, int64_t most) {
         refuse(option, std::to_string(value), "from 0 to " + std::to_string(most));
 }
 
+void check_calibrate(const Words& words) {
+    const bool others = !words.shapes.empty() || !words.modes.empty() || !words.json.empty() ||
+                        !words.plot.empty() || words.cold || words.warm || words.check ||
+                        words.paced;
+    if (!words.calibrate.empty() && others)
+        throw UsageError(
+            "--calibrate measures shapes of its own, in its own way; leave out --shapes, --mode, "
+            "--json, --plot, --cold, --warm, --check and --paced");
+}
+
+// Before hours of measuring: the file that they end in.
+void check_file(const char* option, const std::string& path) {
+    const std::filesystem::path folder = std::filesystem::path(path).parent_path();
+    const std::string place = folder.empty() ? "." : folder.string();
+    if (!path.empty() && access(place.c_str(), W_OK) != 0)
+        refuse(option, path, "in a folder that can be written to");
+}
+
+void check_files(const Words& words) {
+    check_file("--json", words.json);
+    check_file("--plot", words.plot);
+    check_file("--calibrate", words.calibrate);
+    const std::string kind = std::filesystem::path(words.plot).extension();
+    if (!words.plot.empty() && kind != ".svg" && kind != ".png" && kind != ".pdf")
+        refuse("--plot", words.plot, "a name that ends in .svg, .png or .pdf");
+}
+
 void check_together(const Words& words, const Options& options) {
-    check_bounds("--threads", words.threads, 4096);
+    check_bounds("--threads", words.threads, 1024);
     check_bounds("--page-size", words.page_size, 65536);
     check_bounds("--repeat", words.repeat, 1000000);
+    check_files(words);
     if (words.cold && words.warm)
         throw UsageError("--cold and --warm are both given; choose one");
     const bool gpu = options.backend == RA_BACKEND_CUDA;
     if (words.graph && !gpu)
         throw UsageError("--graph is given with --device cpu; only a GPU has graphs");
-    if (!words.calibrate.empty() &&
-        !(words.shapes.empty() && words.json.empty() && words.plot.empty() && !words.paced))
-        throw UsageError(
-            "--calibrate measures shapes of its own; leave out --shapes, --json, --plot and "
-            "--paced");
+    check_calibrate(words);
     if (gpu && (words.threads != 0 || !words.isa.empty()))
         throw UsageError("--threads and --isa belong to --device cpu");
 }
@@ -161,6 +191,8 @@ Options options_of(const Words& words) {
         options.dtypes.push_back(dtypes_of(word));
     for (const std::string& word : words.modes)
         options.modes.push_back(mode_of(word));
+    if (options.modes.empty())
+        options.modes = {Mode::automatic};
     options.threads = words.threads;
     options.page_size = words.page_size;
     options.repeat = words.repeat > 0 ? words.repeat : gpu ? 60 : 7;
@@ -199,6 +231,8 @@ Options parse_options(int argc, char** argv) {
         app.parse(argc, argv);
     } catch (const CLI::CallForHelp&) {
         throw Answered{app.help()};
+    } catch (const CLI::ConversionError& e) {
+        throw UsageError(std::string(e.what()) + "; it must be a whole number");
     } catch (const CLI::ParseError& e) {
         throw UsageError(e.what());
     }

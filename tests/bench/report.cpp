@@ -137,6 +137,13 @@ void print_table(std::ostream& out, const Report& report) {
         out << table_row(report, cell) << "\n";
 }
 
+json cell_records(const Report& report, const Options& options, size_t first) {
+    json records = json::array();
+    for (size_t i = first; i < report.cells.size(); ++i)
+        records.push_back(cell_record(report, report.cells[i], options));
+    return records;
+}
+
 json to_json(const Report& report, const Options& options) {
     json machine = report.machine;
     machine["record"] = "machine";
@@ -145,8 +152,8 @@ json to_json(const Report& report, const Options& options) {
     for (const MatrixRate& rate : report.ceilings.matrix)
         machine["gflops"][rate.name] = rate.flops / 1e9;
     json records = json::array({machine});
-    for (const Cell& cell : report.cells)
-        records.push_back(cell_record(report, cell, options));
+    for (json& record : cell_records(report, options, 0))
+        records.push_back(std::move(record));
     return records;
 }
 

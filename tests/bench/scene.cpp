@@ -83,7 +83,9 @@ void Scene::make_cache(ra_context context, int64_t page_size, bool copies) {
     ra_cache_options options = test::cache_options();
     options.page_size = page_size;
     options.capacity_tokens = needed * page_size;
-    ok(ra_cache_create(context, model_, &options, cache_.out()));
+    const ra_status status = ra_cache_create(context, model_, &options, cache_.out());
+    if (status != RA_OK)
+        throw UsageError("shape " + shape_.name + " cannot be measured: " + test::last_error());
 }
 
 void Scene::upload_kv(const std::vector<int64_t>& tokens, Buffer& k, Buffer& v) {
@@ -223,6 +225,20 @@ ra_batch_input Scene::input() const {
     input.q_lens = q_lens_.data();
     input.num_sequences = input.num_q_lens = shape_.num_rows();
     return input;
+}
+
+std::vector<Range> Scene::memory() const {
+    ra_page_layout layout{};
+    ra_layer_memory pages{};
+    layout.struct_size = sizeof layout;
+    pages.struct_size = sizeof pages;
+    ok(ra_cache_layer(cache_, 0, &layout, &pages));
+    return {{pages.k_pages, layout.num_pages * layout.k_page_stride},
+            {pages.v_pages, layout.num_pages * layout.v_page_stride},
+            {q_.data(), q_.size()},
+            {k_.data(), k_.size()},
+            {v_.data(), v_.size()},
+            {out_.data(), out_.size()}};
 }
 
 ra_attend_args Scene::args() const {

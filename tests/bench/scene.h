@@ -29,6 +29,9 @@ class Scene {
     ra_attend_args args() const;
     const Buffer& out() const { return out_; }
 
+    // What the step reads: the cache's pages, and its own arguments.
+    std::vector<Range> memory() const;
+
     // Back to the lengths from which the step starts.
     void truncate();
 

@@ -43,16 +43,63 @@ void add_rows(Shape& shape, const std::vector<int64_t>& leaves, int64_t count, i
             shape.rows.push_back({leaf, tail(random)});
 }
 
+// Of a forest whose prefixes and sequences are divided evenly among those above them.
+struct Level {
+    int64_t prefixes, tokens;
+};
+
+std::string text_of(int64_t low, int64_t high) {
+    std::string text = std::to_string(low);
+    return low == high ? text : text.append("..").append(std::to_string(high));
+}
+
+std::string text_of(const std::vector<Level>& levels) {
+    std::string text;
+    for (const Level& level : levels) {
+        text.append(text.empty() ? "" : "+").append(std::to_string(level.prefixes));
+        text.append("x").append(std::to_string(level.tokens));
+    }
+    return text.empty() ? "0" : text;
+}
+
+std::string spell(int64_t rows, const Heads& heads, const std::string& prefix,
+                  const std::string& tail) {
+    return std::to_string(rows) + "," + std::to_string(heads.q) + "/" + std::to_string(heads.kv) +
+           "," + std::to_string(heads.dim) + "," + prefix + "," + tail;
+}
+
+Shape forest(std::string name, const Heads& heads, int64_t rows, const std::vector<Level>& levels,
+             int64_t low, int64_t high) {
+    Shape shape = empty_shape(std::move(name), heads);
+    int64_t first = -1, count = 1;  // of the level above
+    for (const Level& level : levels) {
+        const auto begin = static_cast<int64_t>(shape.prefixes.size());
+        for (int64_t i = 0; i < level.prefixes; ++i)
+            shape.prefixes.push_back(
+                {first < 0 ? -1 : first + i * count / level.prefixes, level.tokens});
+        first = begin;
+        count = level.prefixes;
+    }
+    std::vector<int64_t> leaves;
+    for (int64_t i = 0; i < count; ++i)
+        leaves.push_back(first < 0 ? -1 : first + i);
+    add_rows(shape, leaves, rows / count, low, high);
+    return shape;
+}
+
+Shape forest(std::string name, const Heads& heads, int64_t rows, const std::vector<Level>& levels,
+             int64_t tail) {
+    Shape shape = forest(std::move(name), heads, rows, levels, tail, tail);
+    shape.spelled = spell(rows, heads, text_of(levels), std::to_string(tail));
+    return shape;
+}
+
 Shape one_prefix(const Heads& heads, int64_t rows, int64_t prefix, int64_t low, int64_t high) {
-    const auto text = [](int64_t number) { return std::to_string(number); };
-    const std::string tail = low == high ? text(low) : text(low) + ".." + text(high);
+    const std::string tokens = std::to_string(prefix), tail = text_of(low, high);
     Shape shape =
-        empty_shape(heads.name + "/B" + text(rows) + "/P" + text(prefix) + "/S" + tail, heads);
-    shape.spelled = text(rows) + "," + text(heads.q) + "/" + text(heads.kv) + "," +
-                    text(heads.dim) + "," + text(prefix) + "," + tail;
-    if (prefix > 0)
-        shape.prefixes.push_back({-1, prefix});
-    add_rows(shape, {prefix > 0 ? 0 : -1}, rows, low, high);
+        forest(heads.name + "/B" + std::to_string(rows) + "/P" + tokens + "/S" + tail, heads, rows,
+               prefix > 0 ? std::vector<Level>{{1, prefix}} : std::vector<Level>{}, low, high);
+    shape.spelled = spell(rows, heads, tokens, tail);
     return shape;
 }
 
@@ -79,17 +126,11 @@ std::vector<Shape> cpu_shapes() {
 }
 
 std::vector<Shape> tree_shapes() {
-    Shape none = empty_shape("noprefix/B64/S4096", k_llama3_8b);
-    add_rows(none, {-1}, 64, 4096, 4096);
-
-    Shape tree = empty_shape("tree/root4096/4x2048/64x256", k_llama3_8b);
-    tree.prefixes = {{-1, 4096}, {0, 2048}, {0, 2048}, {0, 2048}, {0, 2048}};
-    add_rows(tree, {1, 2, 3, 4}, 16, 256, 256);
-
-    Shape forest = empty_shape("forest/8x4096/64x256", k_llama3_8b);
-    forest.prefixes.assign(8, {-1, 4096});
-    add_rows(forest, {0, 1, 2, 3, 4, 5, 6, 7}, 8, 256, 256);
-    return {none, tree, forest};
+    return {
+        forest("noprefix/B64/S4096", k_llama3_8b, 64, {}, 4096),
+        forest("tree/root4096/4x2048/64x256", k_llama3_8b, 64, {{1, 4096}, {4, 2048}}, 256),
+        forest("forest/8x4096/64x256", k_llama3_8b, 64, {{8, 4096}}, 256),
+    };
 }
 
 // Where a kernel made for even cases falls off a cliff.
@@ -144,9 +185,37 @@ int64_t number(std::string_view text, const char* what, int64_t low, int64_t hig
     return value;
 }
 
-constexpr int64_t k_most_tokens = int64_t{1} << 24;
+constexpr int64_t k_most_tokens = int64_t{1} << 24, k_most_rows = 65536;
 
-// "B,Hq/Hkv,D,Lp,Ls[,q]", Ls = a number or a..b
+// "4096", or a forest's levels from its roots on: "1x4096+4x2048". The prefixes of a level must be
+// a multiple of those above, and `rows` one of the last level's.
+std::vector<Level> levels_of(std::string_view text, int64_t rows) {
+    std::vector<Level> levels;
+    const auto must_divide = [](int64_t above, int64_t below, const char* what) {
+        if (below % above != 0)
+            throw UsageError("--shapes: " + std::string(what) + " " + std::to_string(below) +
+                             "; it must be a multiple of the prefixes above, " +
+                             std::to_string(above));
+    };
+    for (const std::string_view part : split(text, '+')) {
+        const auto words = split(part, 'x');
+        if (words.size() > 2)
+            throw UsageError("--shapes: Lp has \"" + std::string(part) +
+                             "\"; it must be tokens, or prefixes x tokens");
+        const Level level{words.size() == 2 ? number(words[0], "Lp's prefixes", 1, k_most_rows) : 1,
+                          number(words.back(), "Lp", 0, k_most_tokens)};
+        if (level.tokens == 0)
+            continue;
+        if (!levels.empty())
+            must_divide(levels.back().prefixes, level.prefixes, "a level of Lp has prefixes");
+        levels.push_back(level);
+    }
+    if (!levels.empty())
+        must_divide(levels.back().prefixes, rows, "B is");
+    return levels;
+}
+
+// "B,Hq/Hkv,D,Lp,Ls[,q]", Lp as above, Ls = a number or a..b
 Shape described(const std::string& text) {
     const auto parts = split(text, ',');
     if (parts.size() != 5 && parts.size() != 6)
@@ -170,10 +239,10 @@ Shape described(const std::string& text) {
     const int64_t high = dots == std::string_view::npos
                              ? low
                              : number(parts[4].substr(dots + 2), "Ls's end", low, k_most_tokens);
-    Shape shape = one_prefix(geometry, number(parts[0], "B", 1, 65536),
-                             number(parts[3], "Lp", 0, k_most_tokens), low, high);
+    const int64_t rows = number(parts[0], "B", 1, k_most_rows);
+    Shape shape = forest(text, geometry, rows, levels_of(parts[3], rows), low, high);
     shape.q_len = q_len;
-    shape.name = shape.spelled = text;
+    shape.spelled = text;
     return shape;
 }
 

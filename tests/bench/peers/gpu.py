@@ -2,37 +2,43 @@
 """What others reach on this GPU for shared-prefix decode attention, in turns with ours.
 
     python tests/bench/peers/gpu.py BUILD/tests/bench/relayattn-bench \\
-        [--shapes standard] [--dtype bf16] [--rounds 50] [--peers NAME...] [--json FILE]
+        [--shapes standard trees] [--dtype bf16] [--rounds 50] [--peers NAME...]
+        [--time-limit SECONDS] [--json FILE]
 
-Needs PyTorch with CUDA; what else is installed is used, what is not is said:
+Needs PyTorch with CUDA; what else is installed is used, what is not is said once:
 
-  torch cascade   flash attention over the prefix once, all sequences' rows together, flash
-                  attention over the tails, and the two merged by their log-sum-exps
+  torch cascade   flash attention over each level of prefixes, all sequences' rows together, flash
+                  attention over the tails, and all merged by their log-sum-exps
+  torch compiled  the same, the merge compiled into one kernel (some seconds for each shape)
   torch cudnn     cuDNN's attention of every sequence over its own copy of the prefix
   fi cascade      FlashInfer's MultiLevelCascadeAttentionWrapper, forced to its fa2 backend, which
                   is faster than the one that it chooses on Hopper
   fi decode       FlashInfer's tensor-core decode over pages; the prefix's pages are shared
   fi xqa          FlashInfer's XQA decode over the same pages
 
-A round is one replay of ours and of each peer, each of a captured CUDA graph, on a cold L2 (flushed
-by reading). Medians; `of read` is the time of a kernel that only reads the same bytes, in ours,
-divided by the time. A peer whose result is wrong, or that fails, is said so and left out. Peers are
-not charged for appending the new tokens; ours is.
+FlashInfer compiles its kernels when they are first used, which takes minutes. A round is one replay
+of ours and of each peer, each of a captured CUDA graph, on a cold L2 (flushed by reading). Medians;
+`of read` is the time of a kernel that only reads the same bytes, in ours, divided by the time. A
+peer whose result is wrong, or that fails, is said so and left out of its cell. Peers are not
+charged for appending the new tokens; ours is.
+
+--device cpu tries the PyTorch forms and the report on a machine without a GPU; its times mean
+nothing.
 """
 import argparse
 import json
 import math
 import os
 import statistics
-import subprocess
-import tempfile
+import time
 
 import torch
 
-from shapes import known_shapes
+from gpu_forms import PEERS, installed
+from gpu_problem import Problem
+from ours import Ours, known_shapes
 
 DTYPES = {"f16": torch.float16, "bf16": torch.bfloat16}
-PAGE = 64
 MOST_ERROR = 1e-2
 WARM_UP = 3
 
@@ -41,187 +47,97 @@ def read_arguments():
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("program", help="the relayattn-bench that was built, with CUDA")
-    parser.add_argument("--shapes", nargs="+", default=["standard"],
-                        help="groups or names that relayattn-bench --list prints with numbers "
-                             "(one prefix, equal tails)")
+    parser.add_argument("--shapes", nargs="+", default=["standard", "trees"],
+                        help="groups or names that relayattn-bench --list prints with numbers and "
+                             "equal tails")
     parser.add_argument("--dtype", nargs="+", default=["bf16"], choices=DTYPES)
     parser.add_argument("--rounds", type=int, default=50)
     parser.add_argument("--peers", nargs="+", choices=list(PEERS), default=list(PEERS))
-    parser.add_argument("--device", type=int, default=0, help="the GPU's number")
+    parser.add_argument("--device", default="0", help="the GPU's number, or cpu")
+    parser.add_argument("--time-limit", type=float, default=math.inf, metavar="SECONDS",
+                        help="begin no cell after so long, and end the one under way")
     parser.add_argument("--json", help="write all records to this file")
-    return parser.parse_args()
+    arguments = parser.parse_args()
+    if not os.access(arguments.program, os.X_OK):
+        parser.error(f"program is {arguments.program}; it must be the file of relayattn-bench")
+    if arguments.device != "cpu" and not arguments.device.isdigit():
+        parser.error(f"--device is {arguments.device}; it must be the GPU's number, or cpu")
+    for name in ("rounds", "time_limit"):
+        if getattr(arguments, name) <= 0:
+            parser.error(f"--{name.replace('_', '-')} is {getattr(arguments, name)}; it must be "
+                         "more than 0")
+    return arguments
 
 
-class Problem:
-    """One step's inputs, N(0,1): the prefix and the tails apart, [heads, tokens, dim]."""
+class OnGpu:
+    """How a call is made ready and timed: as one replay of a graph between two events."""
 
-    def __init__(self, shape, dtype):
-        self.rows, self.q_heads, self.kv_heads, self.dim, self.prefix_len, self.tail_len = shape
-        self.group = self.q_heads // self.kv_heads
-        torch.manual_seed(42)
+    def __init__(self, number):
+        if not torch.cuda.is_available():
+            raise SystemExit("this PyTorch sees no GPU; --device cpu only tries the script")
+        torch.cuda.set_device(number)
+        self.device = torch.device("cuda", number)
+        self.name = torch.cuda.get_device_name()
+        self.options = ["--device", f"cuda:{number}", "--graph"]
+        self.ends = [torch.cuda.Event(enable_timing=True) for _ in range(2)]
 
-        def normal(*size):
-            return torch.randn(*size, device="cuda", dtype=dtype)
-
-        self.q = normal(self.rows, self.q_heads, self.dim)
-        self.prefix = [normal(1, self.kv_heads, self.prefix_len, self.dim) for _ in "kv"]
-        self.tails = [normal(self.rows, self.kv_heads, self.tail_len, self.dim) for _ in "kv"]
-
-    def q_rows(self):
-        return self.q.view(self.rows, self.kv_heads, self.group, self.dim)
-
-    def copies(self):
-        needed = 2 * (self.prefix_len + self.tail_len) * self.rows * self.kv_heads * self.dim * 2
-        free, _ = torch.cuda.mem_get_info()
-        if needed > free // 2:
-            raise RuntimeError(f"the copies of the prefix take {needed / 2**30:.0f} GiB")
-        return [torch.cat([p.expand(self.rows, -1, -1, -1), t], dim=2)
-                for p, t in zip(self.prefix, self.tails)]
-
-    def pages(self):
-        """[page, k or v, token, head, dim], and the pages of the prefix and of each tail."""
-        if self.prefix_len % PAGE or self.tail_len % PAGE:
-            raise RuntimeError(f"its pages of {PAGE} tokens are made for whole pages only")
-
-        def paged(k, v):
-            both = torch.stack([k, v], dim=1)  # [n, 2, heads, tokens, dim]
-            count = both.shape[3] // PAGE
-            cut = both.unflatten(3, (count, PAGE)).permute(0, 3, 1, 4, 2, 5)
-            return cut.reshape(-1, 2, PAGE, self.kv_heads, self.dim)
-
-        pages = torch.cat([paged(*self.prefix), paged(*self.tails)])
-        numbers = torch.arange(pages.shape[0], dtype=torch.int32, device="cuda")
-        shared = self.prefix_len // PAGE
-        return pages, numbers[:shared], numbers[shared:].view(self.rows, -1)
-
-    def error(self, out):
-        """||out - exact|| / ||exact|| of the first and the last sequence."""
-        off = size = 0.0
-        for row in {0, self.rows - 1}:
-            k, v = (torch.cat([p[0], t[row]], dim=1).double()
-                    for p, t in zip(self.prefix, self.tails))
-            q = self.q_rows()[row].double()
-            exact = torch.softmax(q @ k.transpose(1, 2) / math.sqrt(self.dim), dim=-1) @ v
-            got = out.view(self.rows, self.kv_heads, self.group, self.dim)[row].double()
-            off += (got - exact).square().sum().item()
-            size += exact.square().sum().item()
-        return math.sqrt(off / size)
-
-
-def torch_cascade(problem):
-    flash = torch.ops.aten._scaled_dot_product_flash_attention
-    rows, heads, group, dim = problem.rows, problem.kv_heads, problem.group, problem.dim
-
-    def run():
-        q = problem.q_rows()
-        packed = q.transpose(0, 1).reshape(1, heads, rows * group, dim)
-        prefix_out, prefix_lse = flash(packed, *problem.prefix)[:2]
-        tail_out, tail_lse = flash(q, *problem.tails)[:2]
-        prefix_lse = prefix_lse.view(heads, rows, group).transpose(0, 1)
-        weight = torch.sigmoid(prefix_lse - tail_lse).unsqueeze(-1)
-        prefix_out = prefix_out.view(heads, rows, group, dim).transpose(0, 1)
-        return torch.lerp(tail_out.float(), prefix_out.float(), weight).to(q.dtype)
-
-    return run
-
-
-def torch_cudnn(problem):
-    keys, values = problem.copies()
-    cudnn = torch.nn.attention.SDPBackend.CUDNN_ATTENTION
-
-    def run():
-        with torch.nn.attention.sdpa_kernel(cudnn):
-            return torch.nn.functional.scaled_dot_product_attention(
-                problem.q_rows(), keys, values)
-
-    return run
-
-
-def workspace():
-    return torch.zeros(256 << 20, dtype=torch.uint8, device="cuda")
-
-
-def indptr(*values):
-    return torch.tensor(values, dtype=torch.int32, device="cuda")
-
-
-def steps(count, stride):
-    return torch.arange(count + 1, dtype=torch.int32, device="cuda") * stride
-
-
-def fi_cascade(problem):
-    import flashinfer  # pylint: disable=import-outside-toplevel
-    pages, shared, own = problem.pages()
-    wrapper = flashinfer.MultiLevelCascadeAttentionWrapper(2, workspace(), "NHD")
-    for level in wrapper._batch_prefill_wrappers:  # pylint: disable=protected-access
-        level._backend = "fa2"  # pylint: disable=protected-access
-    full = torch.full((problem.rows,), PAGE, dtype=torch.int32, device="cuda")
-    wrapper.plan(
-        [indptr(0, problem.rows), steps(problem.rows, 1)],
-        [indptr(0, len(shared)), steps(problem.rows, own.shape[1])],
-        [shared, own.flatten()], [full[:1], full], problem.q_heads, problem.kv_heads, problem.dim,
-        PAGE, q_data_type=problem.q.dtype)
-    return lambda: wrapper.run(problem.q, pages)
-
-
-def page_lists(problem):
-    pages, shared, own = problem.pages()
-    return pages, torch.cat([shared.expand(problem.rows, -1), own], dim=1).contiguous()
-
-
-def fi_decode(problem):
-    import flashinfer  # pylint: disable=import-outside-toplevel
-    pages, lists = page_lists(problem)
-    wrapper = flashinfer.BatchDecodeWithPagedKVCacheWrapper(workspace(), "NHD",
-                                                            use_tensor_cores=True)
-    full = torch.full((problem.rows,), PAGE, dtype=torch.int32, device="cuda")
-    wrapper.plan(steps(problem.rows, lists.shape[1]), lists.flatten(), full, problem.q_heads,
-                 problem.kv_heads, problem.dim, PAGE, q_data_type=problem.q.dtype)
-    return lambda: wrapper.run(problem.q, pages)
-
-
-def fi_xqa(problem):
-    from flashinfer.decode import (  # pylint: disable=import-outside-toplevel
-        xqa_batch_decode_with_kv_cache)
-    pages, lists = page_lists(problem)
-    length = problem.prefix_len + problem.tail_len
-    lengths = torch.full((problem.rows,), length, dtype=torch.int32, device="cuda")
-    memory = workspace()
-    return lambda: xqa_batch_decode_with_kv_cache(
-        problem.q, (pages[:, 0], pages[:, 1]), memory, lists, lengths, length,
-        bmm1_scale=1 / math.sqrt(problem.dim), bmm2_scale=1.0, kv_layout="NHD")
-
-
-PEERS = {"torch cascade": torch_cascade, "torch cudnn": torch_cudnn, "fi cascade": fi_cascade,
-         "fi decode": fi_decode, "fi xqa": fi_xqa}
-
-
-class Form:
-    """A peer's call on one problem, checked, warmed up and captured."""
-
-    def __init__(self, name, make, problem):
-        self.name, self.times = name, []
-        call = make(problem)
-        self.error = problem.error(call())
-        if not self.error < MOST_ERROR:
-            raise RuntimeError(f"its result is wrong: error {self.error:.1e}")
+    def prepare(self, call):
         stream = torch.cuda.Stream()
+        stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(stream):
             for _ in range(WARM_UP):
                 call()
-        stream.synchronize()
-        self.graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(self.graph):
-            self.out = call()
-        self.ends = [torch.cuda.Event(enable_timing=True) for _ in range(2)]
+        torch.cuda.synchronize()
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph):
+            out = call()
+        return graph.replay, out
 
-    def sample(self, flush):
+    def seconds(self, replay, flush):
         flush()  # long enough that the rest is enqueued while it runs
         self.ends[0].record()
-        self.graph.replay()
+        replay()
         self.ends[1].record()
         torch.cuda.synchronize()
-        self.times.append(self.ends[0].elapsed_time(self.ends[1]) * 1e3)
+        return self.ends[0].elapsed_time(self.ends[1]) * 1e-3
+
+    def recover(self, name, reason):
+        """After a failure: the memory is given back, or the context is lost."""
+        try:
+            torch.cuda.synchronize()
+            torch.cuda.empty_cache()
+        except RuntimeError:
+            raise SystemExit(f"{name} has broken the GPU's context: {reason}; name the others in "
+                             "--peers") from None
+
+
+class OnCpu:
+    """A stand-in without graphs, to try the script."""
+    device, name, options = torch.device("cpu"), "this CPU, only to try the script", []
+
+    def prepare(self, call):
+        return call, call()
+
+    def seconds(self, replay, flush):
+        flush()
+        start = time.perf_counter()
+        replay()
+        return time.perf_counter() - start
+
+    def recover(self, name, reason):
+        pass
+
+
+class Peer:
+    """A peer's call on one problem, checked and ready to be timed."""
+
+    def __init__(self, name, place, problem):
+        self.name, self.times = name, []
+        call = PEERS[name][1](problem)
+        self.error = problem.error(call())
+        if not self.error < MOST_ERROR:
+            raise RuntimeError(f"its result is wrong: error {self.error:.1e}")
+        self.replay, self.out = place.prepare(call)
 
     def record(self, ours):
         same = ("shape batch q_heads kv_heads head_dim prefix_tokens tail_tokens q_len device isa "
@@ -233,100 +149,119 @@ class Form:
                 "error_rel": self.error}
 
 
-class Ours:
-    """relayattn-bench, which waits for a line before each of its rounds."""
+class Cell:
+    """One shape and dtype: the peers that run, and why others do not."""
 
-    def __init__(self, arguments, name, dtype, path):
-        command = [arguments.program, "--device", f"cuda:{arguments.device}", "--graph", "--check",
-                   "--paced", "--shapes", name, "--dtype", dtype, "--repeat",
-                   str(arguments.rounds), "--json", path]
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                        stderr=subprocess.DEVNULL, text=True)
-        first = self.process.stdout.readline()
-        if not first:
-            raise SystemExit(f"{' '.join(command)} failed with {self.process.wait()}")
-        self.machine = json.loads(first)
+    def __init__(self, place, names, problem):
+        self.place, self.problem, self.peers, self.failed = place, problem, [], {}
+        for name in names:
+            self.attempt(name, lambda name=name: self.peers.append(Peer(name, place, problem)))
 
-    def round(self):
-        """False when the program had no round left to take."""
+    def attempt(self, name, work):
         try:
-            self.process.stdin.write("go\n")
-            self.process.stdin.flush()
-        except BrokenPipeError:
-            return False
-        return any(line == "round\n" for line in iter(self.process.stdout.readline, ""))
-
-    def finish(self):
-        self.process.communicate()
-        if self.process.returncode != 0:
-            raise SystemExit(f"{self.process.args[0]} failed with {self.process.returncode}")
-
-
-def make_forms(names, problem):
-    forms, missing = [], {}
-    for name in names:
-        try:
-            forms.append(Form(name, PEERS[name], problem))
+            work()
         except Exception as reason:  # pylint: disable=broad-exception-caught
-            missing[name] = (str(reason).strip() or type(reason).__name__).splitlines()[0]
-            torch.cuda.synchronize()
-    return forms, missing
+            text = (str(reason).strip() or type(reason).__name__).splitlines()[0]
+            self.failed[name] = text
+            self.peers = [peer for peer in self.peers if peer.name != name]
+            self.place.recover(name, text)
+
+    def round(self, flush):
+        def sample(peer):
+            peer.times.append(self.place.seconds(peer.replay, flush) * 1e6)
+
+        for peer in list(self.peers):
+            self.attempt(peer.name, lambda peer=peer: sample(peer))
 
 
-def run_cell(arguments, name, shape, dtype):
-    """The machine's record, ours and each peer's, and why others have none."""
-    problem = Problem(shape, DTYPES[dtype])
-    forms, missing = make_forms(arguments.peers, problem)
-    with tempfile.TemporaryDirectory() as directory:
-        path = os.path.join(directory, "ours.json")
-        ours = Ours(arguments, name, dtype, path)
-        buffer = torch.ones(ours.machine["flush_bytes"] // 4, device="cuda")
-        while ours.round():
-            for form in forms:
-                form.sample(buffer.sum)
-        ours.finish()
-        with open(path, encoding="utf-8") as file:
-            machine, record = json.load(file)
-    return machine, [record] + [form.record(record) for form in forms], missing
+class Session:
+    def __init__(self, arguments, place):
+        self.arguments, self.place = arguments, place
+        self.end = time.monotonic() + arguments.time_limit
+        self.names = installed(arguments.peers)
+        self.shapes = known_shapes(arguments.program, arguments.shapes)
+        self.ours = Ours(arguments.program, [
+            *place.options, "--shapes", *self.shapes, "--dtype", *arguments.dtype, "--repeat",
+            str(arguments.rounds)])
+        self.records = [self.ours.machine]
+        self.buffer = torch.ones(self.ours.machine["flush_bytes"] // 4, device=place.device)
+
+    def is_over(self):
+        return time.monotonic() > self.end
+
+    def measure(self, shape, dtype):
+        """Our record, and the cell with the peers' samples."""
+        self.ours.start_cell()
+        cell = Cell(self.place, self.names, Problem(shape, DTYPES[dtype], self.place.device))
+        done = False
+        while not done:
+            done = self.ours.round()
+            cell.round(self.buffer.sum)
+            done = done or self.is_over()
+        return self.ours.record(), cell
+
+    def run(self):
+        missing = [name for name in self.arguments.peers if name not in self.names]
+        if missing:
+            print(f"not installed: {', '.join(missing)}", flush=True)
+        for dtype in self.arguments.dtype:
+            ratios = {}
+            for name, shape in self.shapes.items():
+                if self.is_over():
+                    print(f"the time limit is over before {name} {dtype}", flush=True)
+                    break
+                ours, cell = self.measure(shape, dtype)
+                peers = [peer.record(ours) for peer in cell.peers]
+                self.records += [ours, *peers]
+                print_cell(ours, peers, cell.failed)
+                for peer in peers:
+                    ratios.setdefault(peer["peer"], {})[name] = (peer["median_us"]
+                                                                 / ours["median_us"])
+                self.save()
+                del cell
+                self.place.recover("the last cell", "its memory cannot be given back")
+            print_means(dtype, ratios)
+        self.ours.finish()
+
+    def save(self):
+        if self.arguments.json:
+            with open(self.arguments.json, "w", encoding="utf-8") as file:
+                json.dump(self.records, file, indent=1)
 
 
-def print_cell(records, missing):
-    ours, *peers = records
+def print_cell(ours, peers, failed):
     print(f"{ours['shape']} {ours['dtype']}: floor {ours['floor_us']:.1f}, read "
           f"{ours['read_us']:.1f}, ours {ours['median_us']:.1f} us "
           f"({ours['of_read']:.2f} of read), error {ours['error_rel']:.2e}")
     for peer in sorted(peers, key=lambda record: record["median_us"]):
         print(f"    {peer['peer']:14} {peer['median_us']:9.1f} us ({peer['of_read']:.2f} of read), "
               f"{peer['median_us'] / ours['median_us']:5.2f} x ours, error {peer['error_rel']:.2e}")
-    for name, reason in missing.items():
-        print(f"    {name:14} not run: {reason}")
-    return min((peer["median_us"] / ours["median_us"] for peer in peers), default=None)
+    for name, reason in failed.items():
+        print(f"    {name:14} failed: {reason}")
+    print(end="", flush=True)
+
+
+def print_means(dtype, ratios):
+    """How much longer each peer takes, and the best of each cell."""
+    best = {}
+    for cells in ratios.values():
+        for name, ratio in cells.items():
+            best[name] = min(best.get(name, ratio), ratio)
+    for peer, cells in [*ratios.items(), ("best of each", best)]:
+        if cells:
+            values = cells.values()
+            print(f"{dtype}: {peer:14} {statistics.geometric_mean(values):5.2f} x ours "
+                  f"(geometric mean of {len(cells)}), {min(values):.2f} to {max(values):.2f}",
+                  flush=True)
 
 
 @torch.inference_mode()
 def main():
     arguments = read_arguments()
-    if not torch.cuda.is_available():
-        raise SystemExit("this PyTorch sees no GPU")
-    torch.cuda.set_device(arguments.device)
-    shapes = known_shapes(arguments.program, arguments.shapes)
-    print(f"PyTorch {torch.__version__}, {torch.cuda.get_device_name()}; medians, x ours = the "
-          "peer's time divided by ours", flush=True)
-    all_records = []
-    for dtype in arguments.dtype:
-        ahead = []
-        for name, shape in shapes.items():
-            machine, records, missing = run_cell(arguments, name, shape, dtype)
-            all_records += records if all_records else [machine, *records]
-            ahead.append(print_cell(records, missing))
-            torch.cuda.empty_cache()
-        ahead = [ratio for ratio in ahead if ratio is not None]
-        if ahead:
-            print(f"{dtype}: {statistics.geometric_mean(ahead):.2f} times as fast as the best of "
-                  f"these peers (geometric mean), {min(ahead):.2f} at least", flush=True)
-    if arguments.json:
-        with open(arguments.json, "w", encoding="utf-8") as file:
-            json.dump(all_records, file, indent=1)
+    place = OnCpu() if arguments.device == "cpu" else OnGpu(int(arguments.device))
+    print(f"PyTorch {torch.__version__}, {place.name}; medians, x ours = the peer's time divided "
+          "by ours", flush=True)
+    Session(arguments, place).run()
 
 
 if __name__ == "__main__":
