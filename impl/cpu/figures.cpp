@@ -61,6 +61,12 @@ int64_t step_columns(const KvGeometry& kv) {
     return std::clamp<int64_t>(columns, 64, k_max_columns);
 }
 
+int64_t rows_that_leave_memory_idle(const InstructionSet& set, const Layer& layer) {
+    const double read_ns = static_cast<double>(size_of(layer.kv.dtype)) / k_read_rate;
+    const double row_ns = 2 / rates_of(set.id, layer.kv.dtype).many;  // of an element
+    return static_cast<int64_t>(1.25 * read_ns / row_ns) + 1;
+}
+
 DeviceFigures figures_of(const InstructionSet& set, int64_t num_threads, const Layer& layer) {
     const auto threads = static_cast<double>(num_threads);
     const Rates& rates = rates_of(set.id, layer.kv.dtype);

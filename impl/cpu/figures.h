@@ -9,6 +9,9 @@
 
 namespace relayattn::cpu {
 
+// Rows of a unit that multiply for longer than it takes to read their KV, by a quarter at least.
+int64_t rows_that_leave_memory_idle(const InstructionSet& set, const Layer& layer);
+
 DeviceFigures figures_of(const InstructionSet& set, int64_t num_threads, const Layer& layer);
 
 // Columns of one step: K and V of a step should lie in half of L2 while the tiles of an item pass

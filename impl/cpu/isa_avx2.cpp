@@ -9,6 +9,7 @@ namespace {
 struct Avx2 {
     using F = __m256;
     static constexpr bool has_dot = false;
+    static constexpr bool has_scale = false;
     static constexpr int width = 8;
     static constexpr int max_rows = 6;
     static constexpr int accumulators = 10;

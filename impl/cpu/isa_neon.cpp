@@ -9,6 +9,7 @@ namespace {
 struct Neon {
     using F = float32x4_t;
     static constexpr bool has_dot = false;
+    static constexpr bool has_scale = false;
     static constexpr int width = 4;
     static constexpr int max_rows = 6;
     static constexpr int accumulators = 24;

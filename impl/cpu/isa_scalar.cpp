@@ -53,6 +53,7 @@ uint16_t narrow_bf16(float f) {
 struct Scalar {
     using F = float;
     static constexpr bool has_dot = false;
+    static constexpr bool has_scale = false;
     static constexpr int width = 1;
     static constexpr int max_rows = 2;
     static constexpr int accumulators = 16;

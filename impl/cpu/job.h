@@ -52,6 +52,7 @@ struct AttendJob {
     float score_cap;  // 0 = none
 
     int64_t step_columns;  // columns of scores per step, a multiple of 16, <= k_max_columns
+    int64_t idle_rows;     // units of so many rows leave memory idle
 };
 
 struct MergeJob {
@@ -73,10 +74,21 @@ struct WorkUnit {
     int64_t item, head;
 };
 
+// Tails that a thread attends between the steps of a unit of many rows. Those steps wait for
+// arithmetic and leave memory idle, so they prefetch the tails' KV.
+struct Beside {
+    WorkUnit (*next)(void* self);  // claims a tail; no item when none is left
+    void (*done)(void* self, WorkUnit tail);
+    void* self;
+    double per_step;  // tails
+    void* scratch;
+};
+
 struct KernelTable {
     // Writes the output rows of the item's tokens, or their partials. `upcoming` is what this
-    // thread will run next, as far as it knows: its first K is prefetched.
-    void (*attend)(const AttendJob& job, WorkUnit unit, WorkUnit upcoming, void* scratch);
+    // thread will run next, as far as it knows: its first K is prefetched. `beside` may be null.
+    void (*attend)(const AttendJob& job, WorkUnit unit, WorkUnit upcoming, const Beside* beside,
+                   void* scratch);
     // Merges the partials of one token for the query heads of one KV head.
     void (*finish)(const AttendJob& job, int64_t token, int64_t head);
     // The rows of a token that sees nothing, or of a padded one.

@@ -38,7 +38,7 @@ CpuPlan::CpuPlan(Engine& engine, const PlanShape& shape, const PlanBuffers& buff
       storage_(shape, max_workers(engine), buffers),
       num_slots_(num_layers),
       num_leases_(max_workers(engine)),
-      tickets_(new Ticket[static_cast<std::size_t>(num_layers + 1)]),
+      tickets_(new Tickets[static_cast<std::size_t>(num_layers + 1)]),
       leases_(new Lease[static_cast<std::size_t>(num_leases_)]) {}
 
 Result<void> CpuPlan::set(const WorkList& work, void*) {
@@ -62,8 +62,12 @@ Result<void> CpuPlan::set(const WorkList& work, void*) {
     tree_mask_ = work.tree_mask;
     tree_stride_ = work.tree_stride;
     row_products_ = 0;
+    many_tokens_ = 0;
     for (const Item& item : work.items) {
         row_products_ += int64_t{item.num_kv_tokens} * item.num_tokens;
+    }
+    for (const Item& item : std::span(work.items).first(static_cast<std::size_t>(num_many_))) {
+        many_tokens_ += item.num_kv_tokens;
     }
     for (int64_t head = 0; head < storage_.shape().geometry.num_kv_heads; ++head) {
         for (const int32_t token : work.merged_tokens) {
@@ -72,7 +76,7 @@ Result<void> CpuPlan::set(const WorkList& work, void*) {
         }
     }
     for (int64_t slot = 0; slot <= num_slots_; ++slot) {
-        tickets_[static_cast<std::size_t>(slot)].next.store(0, std::memory_order_relaxed);
+        tickets_[static_cast<std::size_t>(slot)].reset();
     }
     inside_.store(0, std::memory_order_release);
     return {};
@@ -123,6 +127,7 @@ AttendJob CpuPlan::job_for(const AttendCall& call) const {
     job.q_scale = call.softmax_scale * (capped ? 1 / call.logit_softcap : k_log2_e);
     job.score_cap = capped ? call.logit_softcap * k_log2_e : 0;
     job.step_columns = step_columns(kv);
+    job.idle_rows = rows_that_leave_memory_idle(engine_.set, *call.layer);
     return job;
 }
 
@@ -136,27 +141,17 @@ int64_t CpuPlan::num_units() const {
     return num_items_ * storage_.shape().geometry.num_kv_heads + 1;
 }
 
-// Units of many rows wait for arithmetic and tails for memory: tickets alternate between as many of
-// the first as half of the threads take and the tails that belong to them, so that both kinds run
-// at once. An eighth of the tails is left for the end, where short units even out the threads.
-WorkUnit CpuPlan::unit_at(int64_t ticket) const {
+WorkUnit CpuPlan::unit_at(int64_t first_item, int64_t ticket) const {
     const int64_t heads = storage_.shape().geometry.num_kv_heads;
-    const int64_t many = num_many_ * heads;
-    const int64_t tails = (num_items_ - num_many_) * heads;
-    const int64_t group = std::max<int64_t>(engine_.pool.num_threads() / 2, 1);
-    const int64_t groups = many / group;
-    const int64_t beside = groups > 0 ? tails * 7 / 8 / groups : 0;  // tails after a group
-    const int64_t round = ticket / (group + beside);
-    const int64_t place = ticket % (group + beside);
-    int64_t unit = ticket;  // many first, then tails
-    if (round >= groups) {
-        const int64_t rest = ticket - groups * (group + beside);
-        const int64_t left = many - groups * group;
-        unit = rest < left ? groups * group + rest : many + groups * beside + rest - left;
-    } else {
-        unit = place < group ? round * group + place : many + round * beside + place - group;
-    }
-    return unit < many + tails ? WorkUnit{unit / heads, unit % heads} : WorkUnit{-1, 0};
+    const int64_t item = first_item + ticket / heads;
+    return item < num_items_ ? WorkUnit{item, ticket % heads} : WorkUnit{-1, 0};
+}
+
+// An eighth of the tails is left for the end, where short units even out the threads.
+double CpuPlan::tails_per_step(const AttendJob& job) const {
+    const auto tails = static_cast<double>(num_items_ - num_many_);
+    const auto steps = static_cast<double>(many_tokens_) / static_cast<double>(job.step_columns);
+    return 7.0 / 8 * tails / std::max(steps, 1.0);
 }
 
 // Work so short that waking a thread for it would cost more than it saves.
@@ -179,12 +174,12 @@ Result<void> CpuPlan::attend(const AttendCall& call, void*) {
     if (call.q.data == nullptr) {  // the new tokens are in the pages; nothing is asked
         return {};
     }
-    std::atomic<int64_t>& next = tickets_[static_cast<std::size_t>(num_slots_)].next;
-    next.store(0, std::memory_order_relaxed);
+    Tickets& tickets = tickets_[static_cast<std::size_t>(num_slots_)];
+    tickets.reset();
     if (is_small(call)) {
-        draw(job, next);
+        draw(job, tickets);
     } else {
-        engine_.pool.run([this, &job, &next] { draw(job, next); });
+        engine_.pool.run([this, &job, &tickets] { draw(job, tickets); });
     }
     return {};
 }
@@ -210,14 +205,14 @@ Result<void> CpuPlan::attend_worker(const AttendCall& call, int64_t slot, int64_
         }
     } while (!inside_.compare_exchange_weak(seen, (slot << 32 | (seen & 0xffffffff)) + 1,
                                             std::memory_order_acq_rel));
-    draw(job_for(call), tickets_[static_cast<std::size_t>(slot)].next);
+    draw(job_for(call), tickets_[static_cast<std::size_t>(slot)]);
     inside_.fetch_sub(1, std::memory_order_acq_rel);
     return {};
 }
 
 // Runs units until none is left. A thread that finds all scratch in use leaves: those who use it
 // go on until none is left, so the work is done without it.
-void CpuPlan::draw(const AttendJob& job, std::atomic<int64_t>& next) {
+void CpuPlan::draw(const AttendJob& job, Tickets& tickets) {
     const PlanArrays& a = storage_.arrays();
     for (int64_t i = 0; i < num_leases_; ++i) {
         std::atomic<bool>& taken = leases_[static_cast<std::size_t>(i)].taken;
@@ -225,21 +220,52 @@ void CpuPlan::draw(const AttendJob& job, std::atomic<int64_t>& next) {
             continue;
         }
         void* scratch = a.worker_scratch + i * a.worker_scratch_bytes;
-        draw_units(job, next, scratch);
+        draw_units(job, tickets, scratch);
         taken.store(false, std::memory_order_release);
         return;
     }
 }
 
+// Units of many rows first, with tails between their steps, then the other tails; the last ticket
+// of these stands for the rows that see nothing.
+void CpuPlan::draw_units(const AttendJob& job, Tickets& tickets, void* scratch) const {
+    struct Context {
+        const CpuPlan& plan;
+        const AttendJob& job;
+        std::atomic<int64_t>& next;
+    } context{*this, job, tickets.tail};
+    const int64_t heads = storage_.shape().geometry.num_kv_heads;
+    const Beside beside{[](void* self) {
+                            const Context& c = *static_cast<Context*>(self);
+                            const int64_t tails = (c.plan.num_items_ - c.plan.num_many_) *
+                                                  c.plan.storage_.shape().geometry.num_kv_heads;
+                            // Not drawn past the end: the last ticket is for draw_each.
+                            int64_t at = c.next.load(std::memory_order_relaxed);
+                            while (at < tails && !c.next.compare_exchange_weak(
+                                                     at, at + 1, std::memory_order_relaxed)) {
+                            }
+                            return at < tails ? c.plan.unit_at(c.plan.num_many_, at)
+                                              : WorkUnit{-1, 0};
+                        },
+                        [](void* self, WorkUnit unit) {
+                            const Context& c = *static_cast<Context*>(self);
+                            c.plan.finish_unit(c.job, unit);
+                        },
+                        &context, tails_per_step(job),
+                        static_cast<char*>(scratch) + storage_.arrays().worker_scratch_bytes / 2};
+    draw_each(job, 0, num_many_ * heads, tickets.many, num_items_ > num_many_ ? &beside : nullptr,
+              scratch);
+    draw_each(job, num_many_, (num_items_ - num_many_) * heads + 1, tickets.tail, nullptr, scratch);
+}
+
 // A thread at a short unit claims its next one early, to have it prefetched. Long ones are not
 // claimed before their time: they might wait while another thread is idle.
-void CpuPlan::draw_units(const AttendJob& job, std::atomic<int64_t>& next, void* scratch) const {
-    const int64_t units = num_units();
+void CpuPlan::draw_each(const AttendJob& job, int64_t first_item, int64_t units,
+                        std::atomic<int64_t>& next, const Beside* beside, void* scratch) const {
     const auto claim = [&next] { return next.fetch_add(1, std::memory_order_relaxed); };
-
     int64_t at = claim();
     while (at < units) {
-        const WorkUnit unit = unit_at(at);
+        const WorkUnit unit = unit_at(first_item, at);
         if (unit.item < 0) {
             run_blanks(job);
             at = claim();
@@ -248,11 +274,18 @@ void CpuPlan::draw_units(const AttendJob& job, std::atomic<int64_t>& next, void*
         const Item& item = job.items[unit.item];
         const bool is_short = item.num_kv_tokens * item.num_tokens <= k_short_unit;
         at = is_short ? claim() : units;
-        engine_.set.kernels->attend(job, unit, unit_at(at), scratch);
-        if (item.partial >= 0) {
-            count_partials(job, item, unit.head);
-        }
+        const WorkUnit upcoming = at < units ? unit_at(first_item, at) : WorkUnit{-1, 0};
+        const bool idle = item.num_tokens * job.group_size >= job.idle_rows;
+        engine_.set.kernels->attend(job, unit, upcoming, idle ? beside : nullptr, scratch);
+        finish_unit(job, unit);
         at = is_short ? at : claim();
+    }
+}
+
+void CpuPlan::finish_unit(const AttendJob& job, WorkUnit unit) const {
+    const Item& item = job.items[unit.item];
+    if (item.partial >= 0) {
+        count_partials(job, item, unit.head);
     }
 }
 

@@ -34,8 +34,14 @@ class CpuPlan final : public DevicePlan {
     int64_t num_launches() const override { return 1; }
 
   private:
-    struct alignas(k_cache_line) Ticket {
-        std::atomic<int64_t> next{0};
+    // The next unit of many rows, and the next tail.
+    struct alignas(k_cache_line) Tickets {
+        std::atomic<int64_t> many{0}, tail{0};
+
+        void reset() {
+            many.store(0, std::memory_order_relaxed);
+            tail.store(0, std::memory_order_relaxed);
+        }
     };
     struct alignas(k_cache_line) Lease {
         std::atomic<bool> taken{false};
@@ -45,10 +51,14 @@ class CpuPlan final : public DevicePlan {
     AttendJob job_for(const AttendCall& call) const;
     void append(const AttendCall& call);
     int64_t num_units() const;
-    WorkUnit unit_at(int64_t ticket) const;
+    WorkUnit unit_at(int64_t first_item, int64_t ticket) const;
     bool is_small(const AttendCall& call) const;
-    void draw(const AttendJob& job, std::atomic<int64_t>& next);
-    void draw_units(const AttendJob& job, std::atomic<int64_t>& next, void* scratch) const;
+    void draw(const AttendJob& job, Tickets& tickets);
+    void draw_units(const AttendJob& job, Tickets& tickets, void* scratch) const;
+    void draw_each(const AttendJob& job, int64_t first_item, int64_t units,
+                   std::atomic<int64_t>& next, const Beside* beside, void* scratch) const;
+    double tails_per_step(const AttendJob& job) const;
+    void finish_unit(const AttendJob& job, WorkUnit unit) const;
     void run_blanks(const AttendJob& job) const;
     void count_partials(const AttendJob& job, const Item& item, int64_t head) const;
 
@@ -57,12 +67,13 @@ class CpuPlan final : public DevicePlan {
 
     int64_t num_items_ = 0, num_many_ = 0, num_tokens_ = 0, num_merged_ = 0, padded_tokens_ = 0;
     int64_t row_products_ = 0;  // sum over items of KV tokens x query tokens
+    int64_t many_tokens_ = 0;   // KV tokens of the items of many rows
     const uint8_t* tree_mask_ = nullptr;
     int64_t tree_stride_ = 0;
 
     int64_t num_slots_, num_leases_;
-    std::unique_ptr<Ticket[]> tickets_;  // per slot; the last is attend's
-    std::unique_ptr<Lease[]> leases_;    // of worker scratch
+    std::unique_ptr<Tickets[]> tickets_;  // per slot; the last is attend's
+    std::unique_ptr<Lease[]> leases_;     // of worker scratch
     // Of attend_worker: how many are inside and for which slot (inside | slot << 32).
     std::atomic<int64_t> inside_{0};
 };

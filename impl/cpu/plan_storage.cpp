@@ -43,7 +43,8 @@ void carve_scratch(const PlanShape& shape, int64_t num_workers, Carver& carver, 
     carver.take(a.partials.o, rows * shape.geometry.head_dim_v);
     carver.take(a.partials.m, rows);
     carver.take(a.partials.l, rows);
-    a.worker_scratch_bytes = round_up(scratch_bytes(shape.geometry.head_dim_v), 4096);
+    // A second part is for tails between the steps of a unit of many rows.
+    a.worker_scratch_bytes = 2 * round_up(scratch_bytes(shape.geometry.head_dim_v), 4096);
     carver.take(a.worker_scratch, num_workers * a.worker_scratch_bytes);
 }
 

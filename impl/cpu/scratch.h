@@ -28,13 +28,13 @@ struct Scratch {
     float* q;       // [k_max_rows][k_q_stride], scaled
     float* o;       // [k_max_rows][o_stride]
     float* l;       // [k_max_rows][16]: lanes of the sum
-    float* m;       // [k_max_rows]
+    float* m;       // [k_max_rows + 16]: read in whole vectors
     int64_t o_stride;
 };
 
 static constexpr int64_t scratch_bytes(int64_t head_dim_v) {
     const int64_t row = k_q_stride + round_up(head_dim_v, k_lane) + 16 + 1;
-    return 4 * (k_group_rows * (k_score_stride + k_pair_stride) + k_max_rows * row);
+    return 4 * (k_group_rows * (k_score_stride + k_pair_stride) + k_max_rows * row + 16);
 }
 
 static inline Scratch carve_scratch(void* memory, int64_t head_dim_v) {

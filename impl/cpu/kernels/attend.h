@@ -8,6 +8,7 @@
 #include "impl/cpu/kernels/finish.h"
 #include "impl/cpu/kernels/products.h"
 #include "impl/cpu/kernels/softmax.h"
+#include "impl/cpu/kernels/tails.h"
 
 namespace relayattn::cpu {
 namespace {
@@ -17,6 +18,7 @@ struct Unit {
     const Item& item;
     int64_t head;
     WorkUnit upcoming;
+    bool cached;  // its KV, before it begins
     Scratch scratch;
     int64_t first_row, rows;
 
@@ -47,11 +49,6 @@ inline void start_rows(const Unit& u) {
     __builtin_memset(s.l, 0, bytes(u.rows * 16));
 }
 
-inline Cursor pieces_of(const AttendJob& job, const Item& item) {
-    const Piece* pieces = job.pieces + item.first_piece;
-    return {pieces, pieces + item.num_pieces, 0};
-}
-
 inline bool sees(const Unit& u, int64_t first, int64_t rows, const Step& step) {
     for (int64_t t = u.index_of(first); t <= u.index_of(first + rows - 1); ++t) {
         const QueryToken& q = u.job.tokens[u.job.item_tokens[u.item.first_token + t]];
@@ -63,9 +60,12 @@ inline bool sees(const Unit& u, int64_t first, int64_t rows, const Step& step) {
 }
 
 // What lies between the product and the softmax.
-template <class V>
+template <class V, class T>
 inline void shape_row(const Unit& u, int64_t row, const Step& step, float* scores) {
     const AttendJob& job = u.job;
+    if constexpr (is_dot<T>) {
+        scale_row<V>(scores, step.columns, job.q_scale);
+    }
     if (job.score_cap > 0) {
         cap_row<V>(scores, step.columns, job.score_cap);
     }
@@ -91,10 +91,11 @@ struct Tile {
     int64_t begin, rows;
     const Products<V, T>* products;
     float* scores;
-    float alpha[most_rows<V, T>()];
-    // Of a product that takes pairs: the probabilities as words, and which of them are large.
+    Levels<V, most_rows<V, T>()> levels;
+    // Of a product that takes pairs: the probabilities as words, and a bit for each pair with a
+    // large one.
     float* words;
-    uint32_t large[most_rows<V, T>()][k_max_columns / 32];
+    uint64_t large[most_rows<V, T>()];
 };
 
 template <class V, class T>
@@ -104,61 +105,81 @@ struct Group {
     int64_t wide = 1;  // largest of the tiles'
 };
 
+// Scores of pairs of bf16 come unscaled: as a rule the exponent's own multiplication scales them.
 template <class V, class T>
 inline void soften(const Unit& u, Tile<V, T>& tile, const Step& step) {
-    const bool shaped =
-        u.item.masked != 0 || step.ragged || u.job.score_cap > 0 || u.job.alibi_slopes != nullptr;
+    const AttendJob& job = u.job;
+    const bool shaped = u.item.masked != 0 || step.ragged || job.score_cap > 0 ||
+                        job.alibi_slopes != nullptr || (is_dot<T> && !(job.q_scale > 0));
+    const float factor = is_dot<T> && !shaped ? job.q_scale : 1.0f;
+    for (float& top : tile.levels.tops) {
+        top = -k_infinity;
+    }
     for (int64_t r = 0; r < tile.rows; ++r) {
-        const int64_t row = tile.begin + r;
         float* scores = tile.scores + r * k_score_stride;
         if (shaped) {
-            shape_row<V>(u, row, step, scores);
+            shape_row<V, T>(u, tile.begin + r, step, scores);
         }
-        __builtin_memset(tile.large[r], 0, is_dot<T> ? sizeof tile.large[r] : 0);
-        tile.alpha[r] = softmax_row<V, T>(scores, tile.words + r * k_pair_stride, tile.large[r],
-                                          step.columns, u.scratch.m[row], u.scratch.l + row * 16);
+        tile.levels.tops[r] = top_of<V>(scores, step.columns);
     }
+    tile.levels.raise(u.scratch.m + tile.begin, factor);
+    for (int64_t r = 0; r < tile.rows; ++r) {
+        softmax_row<V, T>(tile.scores + r * k_score_stride, tile.words + r * k_pair_stride,
+                          tile.large[r], step.columns, factor, tile.levels.bases[r],
+                          tile.levels.alpha[r], u.scratch.l + (tile.begin + r) * 16);
+    }
+}
+
+// What a tile of the step's first group, or of a later one, fetches.
+template <class V, class T>
+inline Share share_of(const Group<V, T>& group, int64_t tile, bool first, Ahead* ahead) {
+    static_assert(k_group_tiles == 2);
+    if (!first) {
+        return {Half::none, ahead};
+    }
+    if (ahead == nullptr && group.num_tiles == 2) {
+        return {tile == 0 ? Half::first : Half::second, nullptr};
+    }
+    return tile == 0 ? Share{Half::all, nullptr} : Share{Half::none, ahead};
 }
 
 // A range of K, then of V, is in L1 while all tiles of the group use it.
 template <class V, class T>
-inline void attend_group(const Unit& u, Group<V, T>& group, const Step& step, bool first) {
+inline void attend_group(const Unit& u, Group<V, T>& group, const Step& step, bool first,
+                         Ahead* ahead) {
     const Scratch& s = u.scratch;
     const PackedLayout& layout = u.job.layout;
-    const auto each_range = [&group, first](int64_t count, auto call) {
+    const auto each_range = [&group, first, ahead](int64_t count, auto call) {
         for (int64_t at = 0; at < count; at += group.wide) {
             const int64_t end = at + group.wide < count ? at + group.wide : count;
             for (int64_t t = 0; t < group.num_tiles; ++t) {
-                call(group.tiles[t], at, end, Share{t, first ? group.num_tiles : 0});
+                call(group.tiles[t], at, end, share_of(group, t, first, ahead));
             }
         }
     };
     each_range(step.columns / k_lane, [&](Tile<V, T>& t, int64_t at, int64_t end, Share share) {
-        t.products->score(layout, s.q + t.begin * k_q_stride, step, at, end, share, u.job.q_scale,
-                          t.scores);
+        t.products->score(layout, s.q + t.begin * k_q_stride, step, at, end, share, t.scores);
     });
     for (int64_t t = 0; t < group.num_tiles; ++t) {
         soften<V, T>(u, group.tiles[t], step);
     }
     const int64_t panels = round_up(layout.head_dim_v, k_lane) / k_lane;
     each_range(panels, [&](Tile<V, T>& t, int64_t at, int64_t end, Share share) {
-        t.products->weigh(layout, step, is_dot<T> ? t.words : t.scores, at, end, t.alpha, share,
-                          s.o + t.begin * s.o_stride, s.o_stride);
+        t.products->weigh(layout, step, is_dot<T> ? t.words : t.scores, at, end, t.levels.alpha,
+                          share, s.o + t.begin * s.o_stride, s.o_stride);
     });
 }
 
 // What the products of a step have left out.
 template <class V, class T>
 inline void add_rests(const Unit& u, const Tile<V, T>& tile, const Step& step) {
-    for (int64_t r = 0; r < tile.rows; ++r) {
-        const RoundedRow row{tile.scores + r * k_score_stride, tile.words + r * k_pair_stride,
-                             tile.large[r]};
-        float* o = u.scratch.o + (tile.begin + r) * u.scratch.o_stride;
-        if (step.ragged) {
-            add_rests<V, true>(u.job.layout, step, row, o);
-        } else {
-            add_rests<V, false>(u.job.layout, step, row, o);
-        }
+    const Places<most_rows<V, T>()> places(tile.large, tile.rows);
+    const RoundedRows rows{tile.scores, tile.words, u.scratch.o + tile.begin * u.scratch.o_stride,
+                           u.scratch.o_stride};
+    if (step.ragged) {
+        add_rests<V, true>(u.job.layout, step, rows, places);
+    } else {
+        add_rests<V, false>(u.job.layout, step, rows, places);
     }
 }
 
@@ -177,7 +198,7 @@ inline void write_rows(const Unit& u) {
 }
 
 template <class V, class T>
-inline void attend_step(const Unit& u, const Step& step) {
+inline void attend_step(const Unit& u, const Step& step, Ahead* ahead) {
     // Tiles of nearly equal height, so that none is left with a row or two.
     const int64_t tiles = (u.rows + most_rows<V, T>() - 1) / most_rows<V, T>();
     bool first = true;
@@ -192,7 +213,7 @@ inline void attend_step(const Unit& u, const Step& step) {
             Tile<V, T>& tile = group.tiles[group.num_tiles];
             tile.begin = begin;
             tile.rows = rows;
-            tile.products = &products_by_rows<V, T>.of[rows];
+            tile.products = products_of<V, T>(rows, u.cached);
             const int64_t place = group.num_tiles * most_rows<V, T>();
             tile.scores = u.scratch.scores + place * k_score_stride;
             tile.words = u.scratch.pairs + place * k_pair_stride;
@@ -200,7 +221,7 @@ inline void attend_step(const Unit& u, const Step& step) {
             ++group.num_tiles;
         }
         if (group.num_tiles > 0) {
-            attend_group<V, T>(u, group, step, first);
+            attend_group<V, T>(u, group, step, first, ahead);
             if constexpr (is_dot<T>) {
                 for (int64_t i = 0; i < group.num_tiles; ++i) {
                     add_rests<V, T>(u, group.tiles[i], step);
@@ -211,10 +232,15 @@ inline void attend_step(const Unit& u, const Step& step) {
     }
 }
 
+template <class V>
+void attend_unit(const AttendJob& job, WorkUnit unit, WorkUnit upcoming, bool cached,
+                 const Beside* beside, void* memory);
+
 template <class V, class T>
-void attend_rows(const Unit& u) {
+void attend_rows(const Unit& u, const Beside* beside) {
     start_rows<V, T>(u);
     Cursor cursor = pieces_of(u.job, u.item);
+    Tails<T> tails(u.job, beside, attend_unit<V>);
     Step steps[2];
     bool more = next_step<T>(u.job, u.head, cursor, steps[0]);
     for (int now = 0; more; now ^= 1) {
@@ -224,53 +250,73 @@ void attend_rows(const Unit& u) {
             next_step<T>(u.job, u.upcoming.head, other, steps[now ^ 1]);
         }
         look_ahead(steps[now], steps[now ^ 1]);
-        attend_step<V, T>(u, steps[now]);
+        attend_step<V, T>(u, steps[now], tails.ahead());
+        tails.after_step();
     }
+    tails.finish();
     write_rows<V>(u);
 }
 
 template <class V>
-inline void attend_rounded(const Unit& u) {
+inline void attend_rounded(const Unit& u, const Beside* beside) {
     if constexpr (V::has_tiles) {
         if (u.job.layout.head_dim_k % k_tile_terms == 0) {
-            V::Tiles::begin();
-            attend_rows<V, Bf16Tile>(u);
-            V::Tiles::end();
-            return;
+            return attend_rows<V, Bf16Tile>(u, beside);
         }
     }
-    attend_rows<V, Bf16Dot>(u);
+    attend_rows<V, Bf16Dot>(u, beside);
 }
 
 // Rounding q and the probabilities to bf16 is for callers who round q and out, too.
 template <class V>
-inline void attend_bf16(const Unit& u) {
+inline void attend_bf16(const Unit& u, const Beside* beside) {
     if constexpr (V::has_dot) {
         if (u.job.q_dtype == Dtype::bf16 && u.job.out_dtype == Dtype::bf16) {
-            return attend_rounded<V>(u);
+            return attend_rounded<V>(u, beside);
         }
     }
-    attend_rows<V, Bf16>(u);
+    attend_rows<V, Bf16>(u, beside);
 }
 
 template <class V>
-void attend_item(const AttendJob& job, WorkUnit unit, WorkUnit upcoming, void* memory) {
+void attend_unit(const AttendJob& job, WorkUnit unit, WorkUnit upcoming, bool cached,
+                 const Beside* beside, void* memory) {
     const Item& i = job.items[unit.item];
-    Unit u{job, i, unit.head, upcoming, carve_scratch(memory, job.layout.head_dim_v), 0, 0};
+    Unit u{job, i, unit.head, upcoming, cached, carve_scratch(memory, job.layout.head_dim_v), 0, 0};
     for (int64_t left = i.num_tokens * job.group_size; left > 0; left -= u.rows) {
         u.rows = left < k_max_rows ? left : k_max_rows;
         switch (job.kv_dtype) {
             case Dtype::f32:
-                attend_rows<V, float>(u);
+                attend_rows<V, float>(u, beside);
                 break;
             case Dtype::f16:
-                attend_rows<V, F16>(u);
+                attend_rows<V, F16>(u, beside);
                 break;
             case Dtype::bf16:
-                attend_bf16<V>(u);
+                attend_bf16<V>(u, beside);
                 break;
         }
         u.first_row += u.rows;
+    }
+}
+
+template <class V>
+constexpr bool has_tiles() {
+    if constexpr (V::has_dot) {
+        return V::has_tiles;
+    }
+    return false;
+}
+
+template <class V>
+void attend_item(const AttendJob& job, WorkUnit unit, WorkUnit upcoming, const Beside* beside,
+                 void* memory) {
+    if constexpr (has_tiles<V>()) {
+        V::Tiles::begin();
+    }
+    attend_unit<V>(job, unit, upcoming, false, beside, memory);
+    if constexpr (has_tiles<V>()) {
+        V::Tiles::end();
     }
 }
 

@@ -11,10 +11,11 @@ namespace {
 struct Avx512 {
     using F = __m512;
     static constexpr bool has_dot = false;
+    static constexpr bool has_scale = true;
     static constexpr int width = 16;
     static constexpr int max_rows = 12;
     static constexpr int accumulators = 24;
-    static constexpr int max_wide = 2;
+    static constexpr int max_wide = 4;
 
     static F zero() { return _mm512_setzero_ps(); }
     static F set(float x) { return _mm512_set1_ps(x); }
@@ -33,10 +34,10 @@ struct Avx512 {
     static F select_less(F a, F b, F x, F y) {
         return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(a, b, _CMP_LT_OQ), y, x);
     }
-    static F scale_exponent(F p, F t) {
-        return _mm512_castsi512_ps(_mm512_add_epi32(_mm512_castps_si512(p),
-                                                    _mm512_slli_epi32(_mm512_castps_si512(t), 23)));
+    static F fraction(F a) {
+        return _mm512_reduce_ps(a, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC);
     }
+    static F scale_floor(F p, F a) { return _mm512_scalef_ps(p, a); }
     static float hmax(F a) { return _mm512_reduce_max_ps(a); }
     static float hsum(F a) { return _mm512_reduce_add_ps(a); }
 

@@ -21,12 +21,20 @@ struct Avx512Bf16 : Avx512 {
     static void add_pairs(F& sum, F a, F b) {
         asm("vdpbf16ps %2, %1, %0" : "+v"(sum) : "v"(a), "v"(b));
     }
-    static uint32_t store_pairs(float* to, F low, F high, float least) {
+    // The rest, in half units of p's last place, is the lower half of p's bits as a signed number,
+    // and what counts as large falls in a line with p's upper half, nearly p's logarithm: above
+    // 1/4, all but the largest rests are small, at 1 those below 3/8 of them.
+    static uint64_t store_pairs(float* to, F low, F high) {
         const __m512i words = round_pairs(low, high);
         _mm512_storeu_si512(to, words);
-        // Positive numbers are in the order of their bits.
-        const auto bits = static_cast<short>(__builtin_bit_cast(uint32_t, least) >> 16);
-        return _mm512_cmpge_epu16_mask(words, _mm512_set1_epi16(bits));
+        const __m512i halves = _mm512_permutex2var_epi16(_mm512_castps_si512(low), lower_halves(),
+                                                         _mm512_castps_si512(high));
+        const __m512i size = _mm512_mullo_epi16(_mm512_subs_epu16(words, _mm512_set1_epi16(0x3e00)),
+                                                _mm512_set1_epi16(k_slope));
+        const __m512i sum = _mm512_adds_epu16(size, _mm512_abs_epi16(halves));
+        const __m512i above =
+            _mm512_subs_epu16(sum, _mm512_set1_epi16(static_cast<short>(k_large)));
+        return _mm512_test_epi32_mask(above, above);
     }
     static F load_pairs_of(F word, const void* p) {
         const __m512i factors = _mm512_castps_si512(word);
@@ -42,6 +50,16 @@ struct Avx512Bf16 : Avx512 {
     }
 
   private:
+    // At p = 1/4, 128 upper halves above 1/8, and at p = 1, 256 further on.
+    static constexpr short k_slope = static_cast<short>(0x8000 * 5 / 8 / 256);
+    static constexpr uint16_t k_large = 0x8000 + 128 * k_slope;
+
+    static __m512i lower_halves() {
+        alignas(64) static constexpr uint16_t at[32] = {0,  2,  4,  6,  8,  10, 12, 14, 16, 18, 20,
+                                                        22, 24, 26, 28, 30, 32, 34, 36, 38, 40, 42,
+                                                        44, 46, 48, 50, 52, 54, 56, 58, 60, 62};
+        return _mm512_load_si512(at);
+    }
     static __m512i round_pairs(F low, F high) {
         return reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(high, low));
     }

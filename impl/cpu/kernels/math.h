@@ -4,6 +4,8 @@
 //   zero set load store add sub mul max fma          fma(a, b, c) = a * b + c
 //   select_less(a, b, x, y)                          per lane: a < b ? x : y
 //   scale_exponent(p, t)                             p * 2^n for t = n + 1.5 * 2^23
+//   fraction(x) scale_floor(p, x)                    x - floor(x) and p * 2^floor(x), if has_scale;
+//                                                    0 and 0 at x = -inf
 //   hmax hsum                                        over the lanes, in a fixed order
 //   widen(p), narrow(p, f)                           V::width elements of float, F16 or Bf16;
 //                                                    narrow rounds to nearest even, keeps NaN
@@ -11,8 +13,8 @@
 // has_dot tells whether products of bf16 can take pairs, and then there are
 //   load_pairs<u>(p)                                 pairs at p; u < 2: one term each beside zeros
 //   add_pairs(sum, a, b)                             sum += a0 * b0 + a1 * b1, per lane
-//   store_pairs(p, low, high, x)                     both rounded to bf16, side by side; returns a
-//                                                    bit for each that is not below x
+//   store_pairs(p, low, high)                        both rounded to bf16, side by side; returns a
+//                                                    bit for each pair with a large rest
 //   rest_of_pair(p, word)                            p[0] and p[1] minus what they were rounded to
 //   load_pairs_of(word, p)                           pairs, but 0 where the factor in word is 0
 //   has_tiles                                        a unit of tiles, too: V::Tiles (see tiles.h)
@@ -28,20 +30,37 @@ namespace {
 
 constexpr float k_round_magic = 12582912.0f;  // 1.5 * 2^23: adding it rounds to an integer
 
-// 2^x for x < 128 with relative error 8e-8: exactly 0 at x <= -127. The polynomial is a minimax fit
-// of (2^x - 1) / x on [-1/2, 1/2], so that 2^0 is exactly 1.
+// The polynomials are minimax fits of (2^x - 1) / x, so that 2^0 is exactly 1.
+template <class V, class... Rest>
+[[gnu::always_inline]] inline typename V::F polynomial(typename V::F x, float first, Rest... rest) {
+    auto p = V::set(first);
+    ((p = V::fma(p, x, V::set(rest))), ...);
+    return p;
+}
+
+// 2^x for x < 128, with relative error 8e-8 where that is a normal number; exactly 0 at x = -inf.
 template <class V>
 [[gnu::always_inline]] inline typename V::F exp2(typename V::F x) {
-    x = V::max(x, V::set(-127.0f));
-    const auto t = V::add(x, V::set(k_round_magic));
-    const auto f = V::sub(x, V::sub(t, V::set(k_round_magic)));
-    auto p = V::fma(V::set(0.00015353362f), f, V::set(0.0013398875f));
-    p = V::fma(p, f, V::set(0.009618437f));
-    p = V::fma(p, f, V::set(0.055503324f));
-    p = V::fma(p, f, V::set(0.24022648f));
-    p = V::fma(p, f, V::set(0.6931472f));
-    p = V::fma(p, f, V::set(1.0f));
-    return V::scale_exponent(p, t);
+    if constexpr (V::has_scale) {  // on [0, 1]
+        const auto p = polynomial<V>(V::fraction(x), 0.00021612913f, 0.0012467847f, 0.0096754516f,
+                                     0.05548528f, 0.24022931f, 0.69314706f, 1.0f);
+        return V::scale_floor(p, x);
+    } else {  // on [-1/2, 1/2]
+        x = V::max(x, V::set(-127.0f));
+        const auto t = V::add(x, V::set(k_round_magic));
+        const auto f = V::sub(x, V::sub(t, V::set(k_round_magic)));
+        const auto p = polynomial<V>(f, 0.00015353362f, 0.0013398875f, 0.009618437f, 0.055503324f,
+                                     0.24022648f, 0.6931472f, 1.0f);
+        return V::scale_exponent(p, t);
+    }
+}
+
+// The same with relative error 3e-6, for results that are rounded to bf16.
+template <class V>
+[[gnu::always_inline]] inline typename V::F exp2_for_bf16(typename V::F x) {
+    const auto p =
+        polynomial<V>(V::fraction(x), 0.013426684f, 0.052242476f, 0.2412802f, 0.69304484f, 1.0f);
+    return V::scale_floor(p, x);
 }
 
 // tanh with a relative error of a few 1e-7, also near 0, where soft-capped scores lie: an odd

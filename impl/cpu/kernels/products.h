@@ -5,6 +5,7 @@
 // result is therefore the same in a tile of any height: batch-invariant plans rest on it.
 #pragma once
 
+#include "impl/cpu/kernels/fetch.h"
 #include "impl/cpu/kernels/tiles.h"
 
 namespace relayattn::cpu {
@@ -76,39 +77,11 @@ template <class V, class T, int U, int MR, int WIDE, int LS>
     asm volatile("" ::: "memory");
 }
 
-// What a product brings into the caches while it works: from `at` on, `step` bytes further with
-// each line of K or V that it reads. In the order of addresses: memory gives a core 43 GB/s in that
-// order and 28 from four places in turn (measured on a Zen 5).
-struct Fetch {
-    intptr_t at;
-    int64_t step;
-
-    [[gnu::always_inline]] void next() {
-        __builtin_prefetch(reinterpret_cast<const void*>(at), 0, 3);
-        at += step;
-    }
-};
-
-// A step is fetched by the first tiles that work on the one before: tile `part` of so many.
-struct Share {
-    int64_t part, parts;  // no parts: nothing to fetch
-};
-
-// Touches a line that is read anyway.
-inline Fetch no_fetch(const void* line) {
-    return {reinterpret_cast<intptr_t>(line), 0};
-}
-
-// This share of `bytes` bytes.
-inline Fetch fetch_part(intptr_t from, int64_t bytes, Share share) {
-    return {from + bytes / share.parts * share.part, k_cache_line / share.parts};
-}
-
 template <class V, class T, int MR, int WIDE>
 void score_blocks(const PackedLayout& layout, const float* q, const void* const* blocks,
-                  Fetch fetch, float scale, float* scores) {
+                  Fetch fetch, float* scores) {
     if constexpr (is_tile<T>) {
-        return score_tiles<V, T, WIDE>(layout, q, blocks, fetch, scale, MR, scores);
+        return score_tiles<V, T, WIDE>(layout, q, blocks, fetch, scores);
     }
     constexpr int U = interleave<T>;
     constexpr int in_block = k_lane / V::width;
@@ -146,8 +119,7 @@ void score_blocks(const PackedLayout& layout, const float* q, const void* const*
     for (int r = 0; r < MR; ++r) {
 #pragma GCC unroll 16
         for (int j = 0; j < WIDE * in_block; ++j) {
-            const auto sum = is_dot<T> ? V::mul(acc[r][j], V::set(scale)) : acc[r][j];
-            V::store(scores + r * k_score_stride + j * V::width, sum);
+            V::store(scores + r * k_score_stride + j * V::width, acc[r][j]);
         }
     }
 }
@@ -208,11 +180,14 @@ void weigh_panels(const PackedLayout& layout, const Step& step, const float* p, 
     const auto fetch_of = [&](int32_t s) {
         const int64_t tokens = step.segments[s].tokens;
         const int64_t panel_bytes = tokens * k_lane * static_cast<int64_t>(sizeof(T));
-        if (share.parts == 0 || step.next_k[s] == nullptr) {
+        if (share.takes_ahead()) {
+            return share.ahead->take(WIDE * panel_bytes, k_row_bytes<T>);
+        }
+        if (share.own == Half::none || step.next_k[s] == nullptr) {
             return no_fetch(p);
         }
-        const auto begin = reinterpret_cast<intptr_t>(step.next_k[s]) + first_panel * panel_bytes;
-        return fetch_part(begin, WIDE * panel_bytes, share);
+        return share.of(step.next_k[s], first_panel * panel_bytes, WIDE * panel_bytes,
+                        k_row_bytes<T>);
     };
     if constexpr (is_tile<T>) {
         return weigh_tiles<V, T, WIDE>(layout, step, p, first_panel, alpha, fetch_of, MR, o,
@@ -243,15 +218,16 @@ void weigh_panels(const PackedLayout& layout, const Step& step, const float* p, 
 }
 
 // How many blocks or panels a tile of MR rows takes at once: as many as V's registers hold, but few
-// rows, which wait for memory, read it in the order of addresses (at 4 rows 10 % faster than two at
-// once, measured on a Zen 5).
-template <class V, class T, int MR>
+// rows, which wait for memory, read it in the order of addresses (at 4 rows 39 GB/s; two at once
+// 36, four 29, but from the caches 42, 55 and 65, measured on a Zen 5).
+constexpr int k_in_order = 4;
+
+template <class V, class T, int MR, bool CACHED>
 constexpr int wide_of() {
     if (is_tile<T>) {
         return k_tile_wide;
     }
-    constexpr int in_order = 4;
-    if (MR <= in_order) {
+    if (MR <= k_in_order && !CACHED) {
         return 1;
     }
     int wide = V::max_wide;
@@ -267,40 +243,43 @@ template <class V, class T>
 struct Products {
     int wide;
     void (*score)(const PackedLayout& layout, const float* q, const Step& step, int64_t begin,
-                  int64_t end, Share share, float scale, float* scores);
+                  int64_t end, Share share, float* scores);
     void (*weigh)(const PackedLayout& layout, const Step& step, const float* p, int64_t begin,
                   int64_t end, const float* alpha, Share share, float* o, int64_t o_stride);
 };
 
-template <class V, class T, int MR>
+template <class V, class T, int MR, bool CACHED>
 void score_tile(const PackedLayout& layout, const float* q, const Step& step, int64_t b,
-                int64_t end, Share share, float scale, float* scores) {
-    constexpr int WIDE = wide_of<V, T, MR>();
+                int64_t end, Share share, float* scores) {
+    constexpr int WIDE = wide_of<V, T, MR, CACHED>();
     const auto fetch = [&](int64_t from, int64_t to) {
         const auto begin = reinterpret_cast<intptr_t>(step.next_v[from]);
         const auto last = reinterpret_cast<intptr_t>(step.next_v[to - 1]);
         const int64_t block_bytes = k_lane * layout.head_dim_v * static_cast<int64_t>(sizeof(T));
-        if (share.parts == 0 || last - begin != (to - 1 - from) * block_bytes) {
+        if (share.takes_ahead()) {
+            return share.ahead->take((to - from) * block_bytes, k_row_bytes<T>);
+        }
+        if (share.own == Half::none || last - begin != (to - 1 - from) * block_bytes) {
             return no_fetch(q);  // not all of one page
         }
-        return fetch_part(begin, (to - from) * block_bytes, share);
+        return share.of(step.next_v[from], 0, (to - from) * block_bytes, k_row_bytes<T>);
     };
     for (; b + WIDE <= end; b += WIDE) {
-        score_blocks<V, T, MR, WIDE>(layout, q, step.k_blocks + b, fetch(b, b + WIDE), scale,
+        score_blocks<V, T, MR, WIDE>(layout, q, step.k_blocks + b, fetch(b, b + WIDE),
                                      scores + b * k_lane);
     }
     if constexpr (WIDE > 1) {
         for (; b < end; ++b) {
-            score_blocks<V, T, MR, 1>(layout, q, step.k_blocks + b, fetch(b, b + 1), scale,
+            score_blocks<V, T, MR, 1>(layout, q, step.k_blocks + b, fetch(b, b + 1),
                                       scores + b * k_lane);
         }
     }
 }
 
-template <class V, class T, int MR>
+template <class V, class T, int MR, bool CACHED>
 void weigh_tile(const PackedLayout& layout, const Step& step, const float* p, int64_t b,
                 int64_t end, const float* alpha, Share share, float* o, int64_t o_stride) {
-    constexpr int WIDE = wide_of<V, T, MR>();
+    constexpr int WIDE = wide_of<V, T, MR, CACHED>();
     for (; b + WIDE <= end; b += WIDE) {
         weigh_panels<V, T, MR, WIDE>(layout, step, p, b, alpha, share, o, o_stride);
     }
@@ -317,8 +296,8 @@ constexpr int most_rows() {
     return is_tile<T> ? k_tile_rows : V::max_rows;
 }
 
-// Indexed by the rows of the tile.
-template <class V, class T>
+// Indexed by the rows of the tile; for KV that the caches hold, or do not.
+template <class V, class T, bool CACHED>
 struct ProductsByRows {
     Products<V, T> of[most_rows<V, T>() + 1];
 
@@ -326,15 +305,23 @@ struct ProductsByRows {
 
     template <int MR>
     constexpr void fill() {
-        of[MR] = {wide_of<V, T, MR>(), score_tile<V, T, MR>, weigh_tile<V, T, MR>};
+        constexpr bool cached = CACHED && MR <= k_in_order;
+        of[MR] = {wide_of<V, T, MR, cached>(), score_tile<V, T, MR, cached>,
+                  weigh_tile<V, T, MR, cached>};
         if constexpr (MR > 1) {
             fill<MR - 1>();
         }
     }
 };
 
+template <class V, class T, bool CACHED>
+constexpr ProductsByRows<V, T, CACHED> products_by_rows;
+
 template <class V, class T>
-constexpr ProductsByRows<V, T> products_by_rows;
+const Products<V, T>* products_of(int64_t rows, bool cached) {
+    return cached ? &products_by_rows<V, T, true>.of[rows]
+                  : &products_by_rows<V, T, false>.of[rows];
+}
 
 }  // namespace
 }  // namespace relayattn::cpu

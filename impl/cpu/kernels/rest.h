@@ -2,8 +2,13 @@
 //
 // A product of pairs rounds each probability p to 8 bits. By itself that doubles the variance of a
 // bf16 result's error, but much of it comes from few keys: those whose p is not far below the row's
-// largest. Their rests, p minus what it was rounded to, are multiplied with their rows of V
-// afterwards, one row of scores at a time: what is added depends on that row alone.
+// largest so far, and lies far from what it is rounded to. Their rests, p minus that, are
+// multiplied with their rows of V afterwards, one row of scores at a time: what is added depends on
+// that row alone.
+//
+// Which rests are large is for V::store_pairs to say. Errors at llama3-8b on a Zen 5: without any
+// 2.21e-3 at (32, 8192, 128) and 2.32e-3 at (8, 4096, 256), as it is 2.11e-3 and 2.18e-3, with all
+// rests of p above 3/8, which are twice as many, 2.10e-3 and 2.19e-3.
 #pragma once
 
 #include "impl/cpu/kernels/steps.h"
@@ -12,69 +17,80 @@
 namespace relayattn::cpu {
 namespace {
 
-// Of the row's largest probability so far. Error and time at llama3-8b (32, 8192, 128) on a Zen 5:
-// none 2.21e-3 and 5.8 ms, 1/2 2.13e-3 and 5.8 ms, 1/4 2.03e-3 and 6.6 ms; none is 2.32e-3 at
-// (8, 4096, 256).
-constexpr float k_least_large = 0.375f;
+constexpr int64_t k_pairs = k_max_columns / 2;  // of a row in a step
 
-// The probabilities of one row in one step: as float32, in words of two bf16, and which are large.
-struct RoundedRow {
+// Of a tile in one step: probabilities as float32 and in words of two bf16, and the sums.
+struct RoundedRows {
     const float* p;
     const float* words;
-    const uint32_t* large;  // a bit for each of k_max_columns columns
+    float* o;
+    int64_t o_stride;
 };
 
-// A bit for each of 32 pairs, at even places.
-inline uint64_t pairs_of(const uint32_t* large) {
-    const uint64_t columns = uint64_t{large[1]} << 32 | large[0];
-    return (columns | columns >> 1) & 0x5555555555555555u;
-}
+// The pairs of a tile with large rests, as one list: a loop for each row would end in a branch that
+// cannot be foretold.
+template <int MR>
+struct Places {
+    uint16_t at[MR * k_pairs + 1];  // row * k_pairs + pair
+    int64_t count = 0;
 
-// o += rest * V for the pairs of large probabilities, over WIDE panels.
-template <class V, int WIDE, bool RAGGED>
-inline void add_rests_of(const PackedLayout& layout, const Step& step, const RoundedRow& row,
-                         int64_t first_panel, float* o) {
-    typename V::F acc[WIDE];
-#pragma GCC unroll 16
-    for (int b = 0; b < WIDE; ++b) {
-        acc[b] = V::load(o + (first_panel + b) * k_lane);
-    }
-    const int64_t panel = layout.v_panel;
-    // One loop for all pairs of the step: its end is a branch that cannot be foretold.
-    static_assert(k_max_columns == 128);
-    uint64_t pairs = pairs_of(row.large) | pairs_of(row.large + 2) << 1;
-    for (; pairs != 0; pairs &= pairs - 1) {
-        const int64_t bit = __builtin_ctzll(pairs);
-        const int64_t c = (bit & ~1) + (bit & 1) * 64;
-        const auto rest = V::rest_of_pair(row.p + c, row.words + c / 2);
-        const auto* v = static_cast<const Bf16*>(step.v_blocks[c / k_lane]) + first_panel * panel +
-                        c % k_lane * k_lane;
-#pragma GCC unroll 16
-        for (int b = 0; b < WIDE; ++b, v += panel) {
-            if constexpr (RAGGED) {  // half of a pair may hold no token
-                V::add_pairs(acc[b], rest, V::load_pairs_of(rest, v));
-            } else {
-                V::add_pairs(acc[b], rest, V::template load_pairs<k_both>(v));
+    // A bit in `large` for each pair of a row.
+    Places(const uint64_t* large, int64_t rows) {
+        static_assert(k_pairs == 64);
+        for (int64_t r = 0; r < rows; ++r) {
+            uint64_t left = large[r];
+            add(r, left | uint64_t{1} << 63);
+            count -= left == 0 ? 1 : 0;
+            for (left &= left - 1; left != 0; left &= left - 1) {
+                add(r, left);
             }
         }
     }
+
+  private:
+    [[gnu::always_inline]] void add(int64_t row, uint64_t left) {
+        at[count++] = static_cast<uint16_t>(row * k_pairs + __builtin_ctzll(left));
+    }
+};
+
+// o += rest * V over WIDE panels.
+template <class V, bool RAGGED, int WIDE>
+[[gnu::always_inline]] inline void add_panels(typename V::F rest, const Bf16* v, int64_t panel,
+                                              float* o) {
 #pragma GCC unroll 16
-    for (int b = 0; b < WIDE; ++b) {
-        V::store(o + (first_panel + b) * k_lane, acc[b]);
+    for (int b = 0; b < WIDE; ++b, v += panel, o += k_lane) {
+        auto sum = V::load(o);
+        if constexpr (RAGGED) {  // half of a pair may hold no token
+            V::add_pairs(sum, rest, V::load_pairs_of(rest, v));
+        } else {
+            V::add_pairs(sum, rest, V::template load_pairs<k_both>(v));
+        }
+        V::store(o, sum);
     }
 }
 
-template <class V, bool RAGGED>
-inline void add_rests(const PackedLayout& layout, const Step& step, const RoundedRow& row,
-                      float* o) {
-    constexpr int wide = 8;
-    const int64_t panels = round_up(layout.head_dim_v, k_lane) / k_lane;
-    int64_t b = 0;
-    for (; b + wide <= panels; b += wide) {
-        add_rests_of<V, wide, RAGGED>(layout, step, row, b, o);
-    }
-    for (; b < panels; ++b) {
-        add_rests_of<V, 1, RAGGED>(layout, step, row, b, o);
+template <class V, bool RAGGED, int MR>
+[[gnu::noinline]] void add_rests(const PackedLayout& layout, const Step& step,
+                                 const RoundedRows& rows, const Places<MR>& places) {
+    constexpr int64_t in_block = k_lane / 2;
+    constexpr int64_t wide = 4;
+    const RoundedRows all = rows;
+    const int64_t panel = layout.v_panel;
+    for (int64_t i = 0; i < places.count; ++i) {
+        const int64_t row = places.at[i] / k_pairs;
+        const int64_t pair = places.at[i] % k_pairs;
+        const auto rest = V::rest_of_pair(all.p + row * k_score_stride + 2 * pair,
+                                          all.words + row * k_pair_stride + pair);
+        const auto* v =
+            static_cast<const Bf16*>(step.v_blocks[pair / in_block]) + pair % in_block * 2 * k_lane;
+        float* o = all.o + row * all.o_stride;
+        int64_t left = all.o_stride / k_lane;
+        for (; left >= wide; left -= wide, v += wide * panel, o += wide * k_lane) {
+            add_panels<V, RAGGED, wide>(rest, v, panel, o);
+        }
+        for (; left > 0; --left, v += panel, o += k_lane) {
+            add_panels<V, RAGGED, 1>(rest, v, panel, o);
+        }
     }
 }
 

@@ -9,6 +9,13 @@ namespace relayattn::cpu {
 namespace {
 
 template <class V>
+inline void scale_row(float* scores, int64_t columns, float factor) {
+    for (int64_t c = 0; c < columns; c += V::width) {
+        V::store(scores + c, V::mul(V::load(scores + c), V::set(factor)));
+    }
+}
+
+template <class V>
 inline void cap_row(float* scores, int64_t columns, float cap) {
     for (int64_t c = 0; c < columns; c += V::width) {
         V::store(scores + c, V::mul(V::set(cap), tanh<V>(V::load(scores + c))));
@@ -73,25 +80,27 @@ inline void hide_branches(const Step& step, float* scores, const uint8_t* bits, 
     }
 }
 
-// Stores p of all columns: as float32 and, when T's product takes pairs, in words of two bf16, with
-// a bit in `large` for each that is not below k_least_large.
+// Stores p of all columns: as float32 and, when T's product takes pairs, in words of two bf16. Then
+// `large` gets a bit for each pair with a large rest.
 template <class V, class T, class P>
-[[gnu::always_inline]] inline void store_all(float* scores, float* words, uint32_t* large,
+[[gnu::always_inline]] inline void store_all(float* scores, float* words, uint64_t& large,
                                              int64_t columns, P p_at) {
     int64_t c = 0;
     if constexpr (is_dot<T>) {
+        uint64_t bits = 0;
         for (; c + 2 * V::width <= columns; c += 2 * V::width) {
             const auto low = p_at(c);
             const auto high = p_at(c + V::width);
             V::store(scores + c, low);
             V::store(scores + c + V::width, high);
-            *large++ = V::store_pairs(words + c / 2, low, high, k_least_large);
+            bits |= V::store_pairs(words + c / 2, low, high) << (c / 2);
         }
         if (c < columns) {
             const auto low = p_at(c);
             V::store(scores + c, low);
-            *large = V::store_pairs(words + c / 2, low, V::zero(), k_least_large);
+            bits |= V::store_pairs(words + c / 2, low, V::zero()) << (c / 2);
         }
+        large = bits;
     } else {
         for (; c < columns; c += V::width) {
             V::store(scores + c, p_at(c));
@@ -114,25 +123,48 @@ inline float top_of(const float* scores, int64_t columns) {
     return V::hmax(V::max(top, other));
 }
 
-// scores become 2^(score - m) for the new maximum m; l holds the sum in lanes. Returns what earlier
-// sums are to be multiplied by. A row that has seen no key yet keeps m = -inf and sums of 0.
+// The references of a tile's exponents in a step: m becomes the larger of itself and factor * top.
+// A row that has seen no key yet keeps m = -inf and sums of 0. Rows lie in lanes.
+template <class V, int MR>
+struct Levels {
+    static constexpr int lanes = (MR + V::width - 1) / V::width * V::width;
+    alignas(64) float tops[lanes];   // largest scores of the step; of lanes that are no row, -inf
+    alignas(64) float bases[lanes];  // what is subtracted, never infinite
+    alignas(64) float alpha[lanes];  // what earlier sums are multiplied by
+
+    [[gnu::always_inline]] void raise(float* m, float factor) {
+        for (int r = 0; r < lanes; r += V::width) {
+            const auto before = V::load(m + r);
+            // In this order a NaN among the scores leaves m as it is.
+            const auto after = V::max(V::mul(V::load(tops + r), V::set(factor)), before);
+            const auto base = V::max(after, V::set(-0x1p127f));
+            V::store(alpha + r, exp2<V>(V::sub(before, base)));
+            V::store(bases + r, base);
+            V::store(m + r, after);
+        }
+    }
+};
+
+// scores become 2^(factor * score - base); l holds the sum in lanes. `factor` is 1 unless T's
+// product takes pairs.
 template <class V, class T>
-inline float softmax_row(float* scores, float* words, uint32_t* large, int64_t columns, float& m,
-                         float* l) {
-    const float step_top = top_of<V>(scores, columns);
-    const float new_m = step_top > m ? step_top : m;
-    const float reference = new_m == -k_infinity ? 0.0f : new_m;
-    const float alpha = m == new_m ? 1.0f : exp2_one<V>(m - reference);
-    m = new_m;
-    const auto shift = V::set(reference);
+inline void softmax_row(float* scores, float* words, uint64_t& large, int64_t columns, float factor,
+                        float base, float alpha, float* l) {
+    const auto shift = V::set(-base);
+    const auto slope = V::set(factor);
     auto sum = V::mul(V::load(l), V::set(alpha));
     store_all<V, T>(scores, words, large, columns, [&](int64_t c) {
-        const auto p = exp2<V>(V::sub(V::load(scores + c), shift));
+        const auto score = V::load(scores + c);
+        typename V::F p;
+        if constexpr (is_dot<T>) {
+            p = exp2_for_bf16<V>(V::fma(score, slope, shift));
+        } else {
+            p = exp2<V>(V::add(score, shift));
+        }
         sum = V::add(sum, p);
         return p;
     });
     V::store(l, sum);
-    return alpha;
 }
 
 }  // namespace

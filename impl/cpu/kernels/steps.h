@@ -48,6 +48,11 @@ struct Cursor {
     int64_t done;  // tokens of *piece already walked
 };
 
+inline Cursor pieces_of(const AttendJob& job, const Item& item) {
+    const Piece* pieces = job.pieces + item.first_piece;
+    return {pieces, pieces + item.num_pieces, 0};
+}
+
 template <class T>
 inline bool add_segment(const AttendJob& job, int64_t head, Cursor& cursor, Step& step) {
     const PackedLayout& p = job.layout;

@@ -70,19 +70,13 @@ template <class V, int WIDE>
 // Head dims of K are a multiple of k_tile_terms.
 template <class V, class T, int WIDE, class Fetch>
 inline void score_tiles(const PackedLayout& layout, const float* q, const void* const* blocks,
-                        Fetch fetch, float scale, int rows, float* scores) {
+                        Fetch fetch, float* scores) {
     zero_tiles<V, WIDE>();
     for (int64_t d = 0; d < layout.head_dim_k; d += k_tile_terms) {
         dot_tiles<V, WIDE>(q + d / 2, k_q_stride, fetch,
                            [&](int i) { return static_cast<const T*>(blocks[i]) + d * k_lane; });
     }
     store_tiles<V, WIDE>(scores, k_score_stride);
-    for (int r = 0; r < rows; ++r) {
-        for (int i = 0; i < WIDE; ++i) {
-            float* at = scores + r * k_score_stride + i * k_lane;
-            V::store(at, V::mul(V::load(at), V::set(scale)));
-        }
-    }
 }
 
 // The tokens of a segment that fill whole tiles begin in its first whole pair.
