@@ -129,13 +129,12 @@ class Batch {
         Planner planner;
         WorkList work;
         Forest forest;
-        size_t shared_entries = 0;   // of the page table: those of runs
         PlanSummary summary;         // of the last step that began
         PlanSummary next_summary;    // of the step that a begin is making
         std::vector<RowEnd> ends;    // per row; empty = the next step is planned from nothing
         std::vector<int32_t> paged;  // rows that a step going on from the last gave a new page
     };
-    // A row of the last planned step.
+    // A row of the last step that was planned from nothing.
     struct PlannedRow {
         uint64_t id;
         int64_t start;
@@ -146,6 +145,7 @@ class Batch {
     Batch(std::shared_ptr<Cache> cache, const BatchOptions& options);
 
     Result<void> check(const BatchInput& input) const;
+    static Error row_error(const BatchInput& input, size_t i, bool stands_twice);
     Result<void> check_spans(const BatchInput& input) const;
     Result<void> check_call(const AttendCall& call, bool kv_in_pages) const;
     Result<void> check_bounds(int64_t rows, int64_t tokens) const;
@@ -178,12 +178,12 @@ class Batch {
                     int64_t needed_from) const;
     static void fill_slots(const StepRow& row, const RowTail& tail, int64_t page_size,
                            int64_t* slots);
-    static bool plain_tail(const StepRow& row, const Extent& tail, int64_t page_size, Piece& piece,
-                           int64_t& slot);
     int32_t run_of(const Node* node, Forest& forest, size_t pool, int64_t needed_from,
                    PageTable& table);
-    void hang_rows(GroupPlan& plan, const Step& step, size_t pool, int64_t needed_from);
-    void add_tails(GroupPlan& plan, const Step& step, size_t pool, const Window& window);
+    size_t hang_rows(GroupPlan& plan, const Step& step, size_t pool, int64_t needed_from);
+    size_t add_plain_tails(GroupPlan& plan, const Step& step, size_t pool, size_t used) const;
+    size_t add_tail(GroupPlan& plan, const Step& step, size_t i, size_t pool, int64_t needed_from,
+                    size_t used) const;
     int64_t shared_from(const GroupPlan& plan, const Step& step, const Window& window) const;
     int64_t needed_from(const GroupPlan& plan, const Window& window, int64_t start) const;
     void build_dummy(GroupPlan& plan, size_t pool, int64_t rows, int64_t q_len, int64_t kv_len);
@@ -204,6 +204,7 @@ class Batch {
     Step next_;                        // the step that a begin is making
     std::vector<PlannedRow> planned_;  // empty = the next step is planned from nothing
     int64_t planned_padding_ = 0;
+    int64_t steps_since_ = 0;        // that went on from it, with one more token a row each
     std::atomic<int32_t> users_{0};  // -1 = one exclusive, n = n attend workers
     bool open_ = false;
     bool was_begun_ = false;

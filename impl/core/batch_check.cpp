@@ -4,6 +4,12 @@
 #include "impl/core/batch.h"
 
 namespace relayattn {
+namespace {
+
+constexpr int64_t k_most_tokens = (int64_t{1} << 31) - 1;
+constexpr int64_t k_row_flags = row_noncausal | row_new_absent;
+
+}  // namespace
 
 Result<void> Batch::check_bounds(int64_t rows, int64_t tokens) const {
     if (options_.max_rows > 0 && rows > options_.max_rows)
@@ -31,33 +37,43 @@ Result<void> Batch::check_call(const AttendCall& call, bool kv_in_pages) const {
     return {};
 }
 
+Error Batch::row_error(const BatchInput& input, size_t i, bool stands_twice) {
+    if (input.sequences[i] == nullptr)
+        return error(Code::argument, "sequences[", i, "] belongs to another cache");
+    const Sequence& sequence = *input.sequences[i];
+    if (sequence.in_batch())
+        return error(Code::busy, "sequences[", i, "] is in an open batch");
+    if (stands_twice)
+        return error(Code::argument, "sequences[", i, "] stands in the batch twice");
+    const int64_t most = k_most_tokens - sequence.end();
+    if (input.q_lens[i] < 0 || input.q_lens[i] > most)
+        return error(Code::argument, "q_lens[", i, "] is ", input.q_lens[i],
+                     "; it must be from 0 to ", most);
+    return error(Code::argument, "row_flags[", i, "] is ", input.flags(i),
+                 "; only RA_ROW_NONCAUSAL and RA_ROW_NEW_ABSENT are known");
+}
+
 Result<void> Batch::check(const BatchInput& input) const {
-    constexpr int64_t most = (int64_t{1} << 31) - 1;
+    constexpr int64_t most = k_most_tokens;
     const auto rows = static_cast<int64_t>(input.sequences.size());
     const uint64_t id = next_mark();
     if (input.padded_tokens < 0 || input.padded_tokens > most)
         return error(Code::argument, "padded_tokens is ", input.padded_tokens,
                      "; it must be from 0 to ", most);
     int64_t tokens = input.padded_tokens;
-    for (size_t i = 0; i < input.sequences.size(); ++i) {
-        if (input.sequences[i] == nullptr)
-            return error(Code::argument, "sequences[", i, "] belongs to another cache");
-        Sequence& sequence = *input.sequences[i];
-        if (sequence.in_batch())
-            return error(Code::busy, "sequences[", i, "] is in an open batch");
-        if (!sequence.mark(id))
-            return error(Code::argument, "sequences[", i, "] stands in the batch twice");
-        const int64_t q_len = input.q_lens[i];
-        if (q_len < 0 || q_len > most - sequence.end())
-            return error(Code::argument, "q_lens[", i, "] is ", q_len, "; it must be from 0 to ",
-                         most - sequence.end());
-        if ((input.flags(i) & ~(row_noncausal | row_new_absent)) != 0)
-            return error(Code::argument, "row_flags[", i, "] is ", input.flags(i),
-                         "; only RA_ROW_NONCAUSAL and RA_ROW_NEW_ABSENT are known");
-        tokens += q_len;
-        if (tokens > most)
-            return error(Code::argument, "the step has more than ", most, " tokens");
+    const int64_t* const q_lens = input.q_lens.data();
+    const int64_t* const flags = input.row_flags.empty() ? nullptr : input.row_flags.data();
+    for (int64_t i = 0; i < rows; ++i) {
+        Sequence* const sequence = input.sequences[static_cast<size_t>(i)];
+        const bool is_free = sequence != nullptr && !sequence->in_batch();
+        const bool is_first = is_free && sequence->mark(id);
+        if (!is_first || q_lens[i] < 0 || q_lens[i] > most - sequence->end() ||
+            (flags != nullptr && (flags[i] & ~k_row_flags) != 0))
+            return row_error(input, static_cast<size_t>(i), is_free && !is_first);
+        tokens += q_lens[i];
     }
+    if (tokens > most)
+        return error(Code::argument, "the step has more than ", most, " tokens");
     if (input.tree_mask != nullptr) {
         if (!options_.tree)
             return error(Code::argument,

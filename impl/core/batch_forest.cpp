@@ -8,10 +8,9 @@
 #include "impl/core/batch.h"
 
 namespace relayattn {
-
 namespace {
 
-// A tail has few pages: less than a call costs, as a rule.
+// A tail has few pages as a rule: to copy them takes less time than a call.
 inline int32_t* copy_few(const int32_t* from, size_t count, int32_t* to) {
     constexpr size_t at_once = 4;
     for (; count >= at_once; count -= at_once, from += at_once, to += at_once)
@@ -28,36 +27,38 @@ inline int32_t* copy_few(const int32_t* from, size_t count, int32_t* to) {
 class Batch::PageTable {
   public:
     PageTable(std::vector<int32_t>& entries, size_t used)
-        : entries_(entries), next_(entries.data() + used), end_(entries.data() + entries.size()) {}
+        : entries_(&entries),
+          first_(entries.data()),
+          next_(first_ + used),
+          end_(first_ + entries.size()) {}
 
-    size_t used() const { return static_cast<size_t>(next_ - entries_.data()); }
+    size_t used() const { return static_cast<size_t>(next_ - first_); }
+    // And room for a spare entry.
     void add(std::span<const int32_t> pages) {
-        make_room(pages.size());
+        make_room(pages.size() + 1);
         next_ = copy_few(pages.data(), pages.size(), next_);
     }
-    // And a spare entry.
-    void add_tail(std::span<const int32_t> held, std::span<const int32_t> taken) {
-        make_room(held.size() + taken.size() + 1);
-        next_ = copy_few(held.data(), held.size(), next_);
-        next_ = copy_few(taken.data(), taken.size(), next_);
-        *next_++ = taken.empty() ? held.back() : taken.back();
+    // The last page again: whoever reads too far finds a page.
+    void add_spare() {
+        *next_ = next_[-1];
+        ++next_;
     }
-    void cut() { entries_.resize(used()); }
 
   private:
     void make_room(size_t count) {
         if (count <= static_cast<size_t>(end_ - next_))
             return;
         const size_t used = this->used();
-        grow(entries_, 2 * (used + count));
-        next_ = entries_.data() + used;
-        end_ = entries_.data() + entries_.size();
+        grow(*entries_, used + count);
+        *this = PageTable(*entries_, used);
     }
-    [[gnu::noinline]] static void grow(std::vector<int32_t>& entries, size_t size) {
-        entries.resize(size);
+    // By a quarter: a table that is a little longer than the last step's clears little.
+    [[gnu::noinline]] static void grow(std::vector<int32_t>& entries, size_t least) {
+        entries.resize(least + least / 4);
     }
 
-    std::vector<int32_t>& entries_;
+    std::vector<int32_t>* entries_;
+    int32_t* first_;
     int32_t* next_;
     int32_t* end_;
 };
@@ -194,27 +195,21 @@ void Batch::fill_slots(const StepRow& row, const RowTail& tail, int64_t page_siz
     }
 }
 
-// Both of these for nearly all rows of a decode step: one token, in the last page that the tail
-// has. It takes no division, and a third of the time. Says whether the token is there.
-inline bool Batch::plain_tail(const StepRow& row, const Extent& tail, int64_t page_size,
-                              Piece& piece, int64_t& slot) {
-    const int64_t last = static_cast<int64_t>(tail.pages.size()) - 1;
-    const int64_t place = tail.first_slot + row.start - tail.begin;
-    if (last < 0 || place < last * page_size)
-        return false;
-    slot = (tail.pages.back() - last) * page_size + place;
-    piece.first_slot = static_cast<int32_t>(tail.first_slot);
-    piece.num_tokens = static_cast<int32_t>(row.start - tail.begin) + 1;
-    piece.position = static_cast<int32_t>(tail.begin);
-    return true;
-}
-
 void Batch::build_forest(size_t group, const Step& step) {
     GroupPlan& plan = plans_[group];
     const size_t pool = cache_->pool_of(static_cast<int64_t>(group));
     const Window& window = cache_->model().groups()[group].window;
-    hang_rows(plan, step, pool, shared_from(plan, step, window));
-    add_tails(plan, step, pool, window);
+    size_t used = hang_rows(plan, step, pool, shared_from(plan, step, window));
+    plan.ends.resize(step.rows.size());
+    plan.work.slots.resize(plan.work.tokens.size());
+    if (step.is_plain && window.kind == WindowKind::none) {
+        used = add_plain_tails(plan, step, pool, used);
+    } else {
+        for (size_t i = 0; i < step.rows.size(); ++i)
+            used =
+                add_tail(plan, step, i, pool, needed_from(plan, window, step.rows[i].start), used);
+    }
+    plan.work.page_table.resize(used);  // never more than it has
 }
 
 // The first position that any row sees.
@@ -227,8 +222,9 @@ int64_t Batch::shared_from(const GroupPlan& plan, const Step& step, const Window
     return from;
 }
 
-// The runs of all nodes above the step's sequences, and each row's last one.
-void Batch::hang_rows(GroupPlan& plan, const Step& step, size_t pool, int64_t needed_from) {
+// The runs of all nodes above the step's sequences, and each row's last one. Returns how many
+// entries of the page table they take.
+size_t Batch::hang_rows(GroupPlan& plan, const Step& step, size_t pool, int64_t needed_from) {
     Forest& forest = plan.forest;
     forest.runs.clear();
     forest.rows.resize(step.rows.size());
@@ -249,40 +245,57 @@ void Batch::hang_rows(GroupPlan& plan, const Step& step, size_t pool, int64_t ne
         first_token += out->num_tokens;
         ++out;
     }
-    plan.shared_entries = table.used();
+    return table.used();
 }
 
-// The rows' own KV, after the entries of the runs. A spare entry follows each, so that the next
-// steps can go on without a new plan.
-void Batch::add_tails(GroupPlan& plan, const Step& step, size_t pool, const Window& window) {
-    plan.ends.resize(step.rows.size());
-    plan.work.slots.resize(plan.work.tokens.size());
-    PageTable table(plan.work.page_table, plan.shared_entries);
-    const size_t num_pools = cache_->pools.size();
+// A row's own KV, and where its new tokens go. Both of these take and return how many entries of
+// the page table are in use; a spare one follows each row's pages, so that the next steps can go on
+// without a new plan.
+size_t Batch::add_tail(GroupPlan& plan, const Step& step, size_t i, size_t pool,
+                       int64_t needed_from, size_t used) const {
+    const StepRow& row = step.rows[i];
+    Row& out = plan.forest.rows[i];
+    const RowTail tail = tail_of(step, row, pages_of(step, i, pool), pool, needed_from);
+    out.tail = tail.piece;
+    out.tail.table_offset = static_cast<int32_t>(used);
+    fill_slots(row, tail, cache_->page_size(), plan.work.slots.data() + out.first_token);
+    if (tail.piece.num_tokens == 0)
+        return used;
+    PageTable table(plan.work.page_table, used);
+    table.add(tail.held);
+    table.add(tail.taken);
+    plan.ends[i].table = static_cast<int32_t>(table.used());
+    table.add_spare();
+    return table.used();
+}
+
+// The same for a decode step in which all is seen. Nearly all its tokens go to the last page that
+// their sequences have: these take no division, and a third of the time.
+size_t Batch::add_plain_tails(GroupPlan& plan, const Step& step, size_t pool, size_t used) const {
+    PageTable table(plan.work.page_table, used);
     const int64_t page_size = cache_->page_size();
-    const bool is_plain = step.is_plain && window.kind == WindowKind::none;
-    int64_t* slots = plan.work.slots.data();
-    for (size_t i = 0; i < step.rows.size(); ++i) {
+    const size_t num_rows = step.rows.size();
+    for (size_t i = 0; i < num_rows; ++i) {
         const StepRow& row = step.rows[i];
-        const PoolPages& pages = step.pools[i * num_pools + pool];
-        const Extent& held = row.sequence->tail(pool).extent;
-        Piece& tail = plan.forest.rows[i].tail;
-        const auto offset = static_cast<int32_t>(table.used());
-        if (is_plain && pages.count == 0 && plain_tail(row, held, page_size, tail, *slots)) {
-            table.add_tail(held.pages, {});
-        } else {
-            const RowTail all =
-                tail_of(step, row, pages, pool, needed_from(plan, window, row.start));
-            tail = all.piece;
-            fill_slots(row, all, page_size, slots);
-            if (tail.num_tokens > 0)
-                table.add_tail(all.held, all.taken);
+        const Sequence::Tail& own = row.sequence->tail(pool);
+        const Extent& held = own.extent;
+        const int64_t last = static_cast<int64_t>(held.pages.size()) - 1;
+        const int64_t in_page = held.first_slot + row.start - held.begin - last * page_size;
+        if (own.may_share_last || in_page < 0 || in_page >= page_size) {
+            table = PageTable(plan.work.page_table, add_tail(plan, step, i, pool, 0, table.used()));
+            continue;
         }
-        tail.table_offset = offset;
-        plan.ends[i] = {-1, -1, static_cast<int32_t>(table.used()) - 1, 1};
-        slots += row.q_len;
+        plan.work.slots[i] = held.pages.back() * page_size + in_page;
+        Piece& tail = plan.forest.rows[i].tail;
+        tail.table_offset = static_cast<int32_t>(table.used());
+        tail.first_slot = static_cast<int32_t>(held.first_slot);
+        tail.num_tokens = static_cast<int32_t>(row.start - held.begin) + 1;
+        tail.position = static_cast<int32_t>(held.begin);
+        table.add(held.pages);
+        plan.ends[i].table = static_cast<int32_t>(table.used());
+        table.add_spare();
     }
-    table.cut();
+    return table.used();
 }
 
 void Batch::build_dummy(GroupPlan& plan, size_t pool, int64_t rows, int64_t q_len, int64_t kv_len) {

@@ -11,9 +11,10 @@ bool Batch::is_next_step(const Step& step, const BatchInput& input) const {
     if (planned_.size() != step.rows.size() || input.padded_tokens != planned_padding_ ||
         !step.is_plain || input.tree_mask != nullptr || !input.spans.empty() || step.rows.empty())
         return false;
+    const int64_t next = steps_since_ + 1;
     for (size_t i = 0; i < step.rows.size(); ++i) {
         const StepRow& row = step.rows[i];
-        if (row.sequence->id() != planned_[i].id || row.start != planned_[i].start + 1)
+        if (row.sequence->id() != planned_[i].id || row.start != planned_[i].start + next)
             return false;
     }
     return has_spare_table(step);
@@ -69,8 +70,7 @@ void Batch::advance_group(size_t group, const Step& step) {
 }
 
 Result<void> Batch::advance_step(const Step& step, void* queue) {
-    for (size_t i = 0; i < step.rows.size(); ++i)
-        planned_[i].start = step.rows[i].start;
+    ++steps_since_;
     for (size_t g = 0; g < plans_.size(); ++g) {
         GroupPlan& plan = plans_[g];
         advance_group(g, step);
@@ -96,27 +96,32 @@ void Batch::remember_step(const Step& step, const BatchInput& input) {
     for (size_t i = 0; i < step.rows.size(); ++i)
         planned_[i] = {step.rows[i].sequence->id(), step.rows[i].start};
     planned_padding_ = input.padded_tokens;
+    steps_since_ = 0;
 }
 
 // Finds the item and the piece that hold each row's newest token. Rows are tokens here: each has
 // one.
 bool Batch::find_ends(size_t group, const Step& step) {
     GroupPlan& plan = plans_[group];
-    const WorkList& work = plan.work;
     plan.paged.reserve(step.rows.size());  // so that going on allocates nothing
+    const WorkList& work = plan.work;
+    const int32_t* const item_tokens = work.item_tokens.data();
+    const QueryToken* const tokens = work.tokens.data();
+    const Piece* const pieces = work.pieces.data();
+    RowEnd* const ends = plan.ends.data();
     size_t found = 0;
-    for (size_t i = 0; i < work.items.size(); ++i) {
-        const Item& item = work.items[i];
+    int32_t index = -1;
+    for (const Item& item : work.items) {
+        ++index;
         if (item.num_tokens != 1)
             continue;
-        const auto token =
-            static_cast<size_t>(work.item_tokens[static_cast<size_t>(item.first_token)]);
+        const int32_t token = item_tokens[item.first_token];
         const int32_t last = item.first_piece + item.num_pieces - 1;
-        const Piece& piece = work.pieces[static_cast<size_t>(last)];
-        if (piece.position + piece.num_tokens != work.tokens[token].visible_end)
+        if (pieces[last].position + pieces[last].num_tokens != tokens[token].visible_end)
             continue;
-        plan.ends[token].item = static_cast<int32_t>(i);
-        plan.ends[token].piece = last;
+        ends[token].item = index;
+        ends[token].piece = last;
+        ends[token].spare = 1;
         ++found;
     }
     return found == step.rows.size();

@@ -45,12 +45,15 @@ Result<void> check_buffer(const char* name, const void* data) {
 }
 
 ItemTokens most_item_tokens(const WorkList& work) {
-    ItemTokens most;
-    for (size_t i = 0; i < work.items.size(); ++i) {
-        int64_t& part = i < static_cast<size_t>(work.num_many) ? most.many : most.few;
-        part = std::max<int64_t>(part, work.items[i].num_tokens);
-    }
-    return most;
+    const auto most = [](std::span<const Item> items) {
+        int32_t tokens = 0;
+        for (const Item& item : items)
+            tokens = std::max(tokens, item.num_tokens);
+        return int64_t{tokens};
+    };
+    const std::span<const Item> items(work.items);
+    const auto num_many = static_cast<size_t>(work.num_many);
+    return {most(items.subspan(num_many)), most(items.first(num_many))};
 }
 
 Strided strided(const View& view, Dtype dtype) {

@@ -65,29 +65,47 @@ inline int32_t tokens_place(const int32_t* item_tokens, const Item& item, const 
     return strays == 0 ? ~tokens[0] : item.first_token + bases.item_tokens;
 }
 
+// What records are made of. A copy of the list's pointers: for all that compilers know, writing a
+// record could change the list.
+struct Source {
+    explicit Source(const WorkList& work)
+        : pieces(work.pieces.data()),
+          item_tokens(work.item_tokens.data()),
+          tokens(work.tokens.data()),
+          slots(work.slots.data()),
+          pages(work.page_table.data()),
+          num_pages(work.page_table.size()) {}
+
+    const Piece* pieces;
+    const int32_t* item_tokens;
+    const QueryToken* tokens;
+    const int64_t* slots;
+    const int32_t* pages;
+    size_t num_pages;
+};
+
 // Copying as many pages as a record has room for costs less than counting them.
-inline void copy_pages(const std::vector<int32_t>& table, size_t first, int32_t* to) {
-    const size_t left = table.size() - first;
-    if (left >= k_record_pages)
-        std::memcpy(to, table.data() + first, k_record_pages * sizeof *to);
+inline void copy_pages(const Source& from, size_t first, int32_t* to) {
+    constexpr size_t many = k_record_pages;
+    if (first + many <= from.num_pages)
+        std::memcpy(to, from.pages + first, many * sizeof *to);
     else
-        std::copy_n(table.data() + first, left, to);
+        std::copy_n(from.pages + first, from.num_pages - first, to);
 }
 
 // `index` is the record's own.
-inline void fill_record(const WorkList& work, size_t index, const Bases& bases, int64_t page_size,
-                        ItemRecord& record) {
-    const Item& item = work.items[index];
+inline void fill_record(const Source& from, const Item& item, size_t index, const Bases& bases,
+                        int64_t page_size, ItemRecord& record) {
     ItemHead& head = record.head;
     head.item = item;
     head.item.first_piece = item.first_piece + bases.pieces;
-    head.item.first_token = tokens_place(work.item_tokens.data(), item, bases);
-    const auto token = static_cast<size_t>(work.item_tokens[static_cast<size_t>(item.first_token)]);
-    head.append_from = work.slots[token] >= 0 ? work.tokens[token].new_begin : k_no_position;
-    head.append_token = static_cast<int32_t>(token) - work.tokens[token].position;
+    head.item.first_token = tokens_place(from.item_tokens, item, bases);
+    const int32_t token = from.item_tokens[item.first_token];
+    head.append_from = from.slots[token] >= 0 ? from.tokens[token].new_begin : k_no_position;
+    head.append_token = token - from.tokens[token].position;
     if (item.num_pieces == 0)
         return;
-    const Piece& piece = work.pieces[static_cast<size_t>(item.first_piece)];
+    const Piece& piece = from.pieces[item.first_piece];
     head.piece = piece;
     head.piece.table_offset = piece.table_offset + bases.page_table;
     // The first piece's pages lie in the record itself if that has room for all.
@@ -95,21 +113,24 @@ inline void fill_record(const WorkList& work, size_t index, const Bases& bases, 
         return;
     head.piece.table_offset = static_cast<int32_t>(
         (index * sizeof(ItemRecord) + offsetof(ItemRecord, pages)) / sizeof(int32_t));
-    copy_pages(work.page_table, static_cast<size_t>(piece.table_offset), record.pages);
+    copy_pages(from, static_cast<size_t>(piece.table_offset), record.pages);
 }
 
 void pack_arena(const WorkList& work, const Bases& bases, int64_t page_size, char* arena) {
     auto* items = reinterpret_cast<ItemRecord*>(arena);
-    const size_t num_items = work.items.size();
-    for (size_t i = 0; i < num_items; ++i)
-        fill_record(work, i, bases, page_size, items[i]);
+    const Source from(work);
+    size_t index = 0;
+    for (const Item& item : work.items) {
+        fill_record(from, item, index, bases, page_size, items[index]);
+        ++index;
+    }
     auto* pieces = reinterpret_cast<Piece*>(arena) + bases.pieces;
     for (const Piece& piece : work.pieces) {
         *pieces = piece;
         pieces->table_offset = piece.table_offset + bases.page_table;
         ++pieces;
     }
-    const auto at = [arena](int32_t index) { return arena + bytes<int32_t>(index); };
+    const auto at = [arena](int32_t first) { return arena + bytes<int32_t>(first); };
     put(at(bases.page_table), work.page_table);
     put(at(bases.item_tokens), work.item_tokens);
     put(at(bases.partial_index), work.partial_index);
@@ -204,7 +225,7 @@ void WorkLayout::patch(const WorkList& work, std::span<const RowEnd> ends,
         const int32_t first = work.pieces[static_cast<size_t>(end.piece)].table_offset;
         std::copy_n(work.page_table.data() + first, end.table - first, table + first);
         const auto item = static_cast<size_t>(end.item);
-        fill_record(work, item, bases, page_size_, items[item]);
+        fill_record(Source(work), work.items[item], item, bases, page_size_, items[item]);
     }
 }
 

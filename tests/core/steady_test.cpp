@@ -53,6 +53,22 @@ TEST_CASE("steady steps stay right across pages, with window layers beside full 
     }
 }
 
+TEST_CASE("a plan serves for as many steps as a page is long") {
+    constexpr int64_t page_size = 16;
+    Steady steady({{LayerSpec{}}, page_size, 2048, 0, 2}, 5);
+    int64_t last = 0;
+    int plans = 0;
+    for (int i = 0; i < 4 * page_size; ++i) {
+        steady.decode(1);
+        int64_t predicted = 0;  // by the plan that the step goes on from
+        ok(ra_batch_query(steady.batch, 0, RA_PLAN_INFO_PREDICTED_NS, &predicted));
+        plans += predicted != last ? 1 : 0;
+        last = predicted;
+    }
+    CHECK(plans > 1);  // a new plan costs more, for there is more to read
+    CHECK(plans <= 5);
+}
+
 TEST_CASE("steady steps notice what happened to a sequence in between") {
     Steady steady({{LayerSpec{}}, 16, 2048, 0, 2}, 3);
     steady.decode(20);

@@ -29,6 +29,8 @@ std::vector<TokenCoverage> follow(const WorkList& work, int64_t page_size) {
                     if (position >= token.visible_begin && position < token.visible_end)
                         coverage.slots[position].push_back(
                             slot_of(work, piece.table_offset, piece.first_slot, i, page_size));
+                    else
+                        coverage.hidden += item.masked == 0 ? 1 : 0;
                 }
             }
         }

@@ -17,6 +17,7 @@ struct TokenCoverage {
     std::vector<int32_t> partials;                  // in the order of its merge list
     int items = 0;
     int direct_items = 0;
+    int hidden = 0;  // keys that it does not see, of items that say that it sees all
 };
 
 std::vector<TokenCoverage> follow(const WorkList& work, int64_t page_size);

@@ -121,6 +121,7 @@ void check_coverage(const Step& step) {
                 REQUIRE(found->second.size() == 1);
                 REQUIRE(found->second.front() == chain.at(p));
             }
+            CHECK(coverage.hidden == 0);
             if (token.num_partials < 0) {
                 CHECK(coverage.items == 1);
                 CHECK(coverage.direct_items == 1);

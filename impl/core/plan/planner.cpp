@@ -103,7 +103,7 @@ void Planner::count_branches() {
 }
 
 void Planner::add_below(int32_t run, int32_t sequences, int64_t tokens) {
-    Branch& above = run < 0 ? above_roots() : branches_[static_cast<size_t>(run)];
+    Branch& above = branch_of(run);
     above.sequences += sequences;
     above.tokens += static_cast<int32_t>(tokens);
 }
@@ -112,13 +112,12 @@ void Planner::link_chains() {
     const std::vector<Run>& runs = forest_->runs;
     for (size_t r = 0; r < runs.size(); ++r) {
         const auto self = static_cast<int32_t>(r);
-        const bool is_root = runs[r].parent < 0;
-        Branch& above = is_root ? above_roots() : branches_[static_cast<size_t>(runs[r].parent)];
+        Branch& above = branch_of(runs[r].parent);
         Branch& branch = branches_[r];
         branch.first_token = branch.next_token = above.next_token;
         above.next_token += branch.tokens;
         const bool goes_on =
-            !options_.batch_invariant && !is_root && above.sequences == branch.sequences;
+            !options_.batch_invariant && runs[r].parent >= 0 && above.sequences == branch.sequences;
         branch.chain = goes_on ? above.chain : self;
         Branch& head = branches_[static_cast<size_t>(branch.chain)];
         head.chain_length += runs[r].length;
@@ -163,9 +162,9 @@ bool Planner::is_relayed(const Branch& head) const {
 // Lays out the rows' tokens; returns what the KV that they read for themselves costs.
 double Planner::place_rows(WorkList& work) {
     row_first_.resize(forest_->rows.size());
-    work.item_tokens.resize(static_cast<size_t>(above_roots().tokens));
+    work.item_tokens.resize(static_cast<size_t>(branch_of(-1).tokens));
     int32_t* const item_tokens = work.item_tokens.data();
-    int32_t run = -1, next = above_roots().next_token, above_tokens = 0;
+    int32_t run = -1, next = branch_of(-1).next_token, above_tokens = 0;
     int64_t own_tokens = 0, tails = 0;
     double sum = 0;
     for (size_t i = 0; i < row_first_.size(); ++i) {
@@ -174,9 +173,9 @@ double Planner::place_rows(WorkList& work) {
         if (!sees_anything(row))
             continue;
         if (row.run != run) {
-            (run < 0 ? above_roots() : branches_[static_cast<size_t>(run)]).next_token = next;
+            branch_of(run).next_token = next;
             run = row.run;
-            const Branch& above = run < 0 ? above_roots() : branches_[static_cast<size_t>(run)];
+            const Branch& above = branch_of(run);
             next = above.next_token;
             above_tokens = above.own_tokens;
         }

@@ -64,7 +64,10 @@ class Planner {
     };
 
     // The tree (planner.cpp).
-    Branch& above_roots() { return branches_.back(); }
+    // -1: what is above all roots.
+    Branch& branch_of(int32_t run) {
+        return run < 0 ? branches_.back() : branches_[static_cast<size_t>(run)];
+    }
     void count_branches();
     void add_below(int32_t run, int32_t sequences, int64_t tokens);
     void link_chains();
@@ -84,7 +87,7 @@ class Planner {
     void emit_group(const Group& group, WorkList& work, double target_ns);
     void emit_tile(const Group& group, const Tile& tile, WorkList& work, double target_ns);
     void emit_invariant(const Group& group, const Tile& tile, Range kv, WorkList& work);
-    bool emit_alone(const Row& row, int32_t first, WorkList& work, double target_ns);
+    inline bool emit_alone(const Row& row, int32_t first, WorkList& work, double target_ns);
     void emit_row(const Row& row, int32_t first, int32_t above_tokens, WorkList& work,
                   double target_ns);
     void emit_whole(const Group& group, const Tile& tile, WorkList& work);

@@ -61,15 +61,17 @@ void Planner::emit_rows(WorkList& work, double target_ns) {
     const bool is_plain = !has_tree_ && !options_.batch_invariant;
     const Row* row = forest_->rows.data();
     for (const int32_t first : row_first_) {
-        if (first >= 0) {
-            if (row->run != run) {
-                run = row->run;
-                above_tokens = gather_own(run);
-            }
-            if (!is_plain || above_tokens > 0 || !emit_alone(*row, first, work, target_ns))
-                emit_row(*row, first, above_tokens, work, target_ns);
+        const Row& at = *row++;
+        if (first < 0)
+            continue;
+        if (at.run != run) {
+            run = at.run;
+            above_tokens = gather_own(run);
         }
-        ++row;
+        if (above_tokens + at.tail.num_tokens == 0)
+            continue;
+        if (!is_plain || above_tokens > 0 || !emit_alone(at, first, work, target_ns))
+            emit_row(at, first, above_tokens, work, target_ns);
     }
 }
 
@@ -77,7 +79,7 @@ void Planner::emit_rows(WorkList& work, double target_ns) {
 inline bool Planner::emit_alone(const Row& row, int32_t first, WorkList& work, double target_ns) {
     const Piece& tail = row.tail;
     const QueryToken& token = work.tokens[static_cast<size_t>(row.first_token)];
-    if (row.num_tokens != 1 || tail.num_tokens == 0 || token.visible_begin > tail.position ||
+    if (row.num_tokens != 1 || token.visible_begin > tail.position ||
         token.visible_end != tail.position + tail.num_tokens ||
         one_token_.ns(tail.num_tokens) * few_slowness_ > target_ns)
         return false;
@@ -90,14 +92,12 @@ inline bool Planner::emit_alone(const Row& row, int32_t first, WorkList& work, d
 
 void Planner::emit_row(const Row& row, int32_t first, int32_t above_tokens, WorkList& work,
                        double target_ns) {
-    const int32_t kv_tokens = above_tokens + row.tail.num_tokens;
-    if (kv_tokens == 0)
-        return;
     group_pieces_.back() = row.tail;
     const auto num_pieces =
         static_cast<int32_t>(group_pieces_.size()) - (row.tail.num_tokens == 0 ? 1 : 0);
-    emit_group({group_pieces_.data(), num_pieces, kv_tokens, first, row.num_tokens}, work,
-               target_ns);
+    emit_group({group_pieces_.data(), num_pieces, above_tokens + row.tail.num_tokens, first,
+                row.num_tokens},
+               work, target_ns);
 }
 
 void Planner::add_piece(int32_t index) {
@@ -123,15 +123,18 @@ int32_t Planner::gather_own(int32_t run) {
 }
 
 void Planner::emit_group(const Group& group, WorkList& work, double target_ns) {
-    const int32_t num_tokens = group.num_tokens;
-    if (num_tokens <= tile_tokens_)
-        return emit_tile(group, tile_of(work, group.first_token, num_tokens), work, target_ns);
     // Even tiles: 5 tokens in tiles of 4 are 3 + 2, not 4 + 1.
-    const int32_t tiles = (num_tokens + tile_tokens_ - 1) / tile_tokens_;
-    for (int32_t i = 0; i < tiles; ++i) {
-        const auto first = static_cast<int32_t>(int64_t{num_tokens} * i / tiles);
-        const auto end = static_cast<int32_t>(int64_t{num_tokens} * (i + 1) / tiles);
-        emit_tile(group, tile_of(work, group.first_token + first, end - first), work, target_ns);
+    const int64_t num_tokens = group.num_tokens;
+    const int64_t tiles = (num_tokens + tile_tokens_ - 1) / tile_tokens_;
+    for (int64_t i = 0; i < tiles; ++i) {
+        const auto first = static_cast<int32_t>(num_tokens * i / tiles);
+        const auto end = static_cast<int32_t>(num_tokens * (i + 1) / tiles);
+        const Tile tile = tile_of(work, group.first_token + first, end - first);
+        const size_t before = work.items.size();
+        emit_tile(group, tile, work, target_ns);
+        const auto added = static_cast<int32_t>(work.items.size() - before);
+        for (int32_t t = tile.first; t < tile.first + tile.count; ++t)
+            partials_of_[static_cast<size_t>(work.item_tokens[static_cast<size_t>(t)])] += added;
     }
 }
 
@@ -187,7 +190,11 @@ int64_t Planner::chunk_length(int64_t kv_tokens, int64_t rows, double target_ns)
     const int64_t most = std::max<int64_t>(1, kv_tokens / figures.min_chunk);
     const auto wanted = static_cast<int64_t>(std::min(cost / std::max(target_ns, 1.0), 1e6) + 0.99);
     const int64_t chunks = std::clamp<int64_t>(wanted, 1, most);
-    return round_up((kv_tokens + chunks - 1) / chunks, figures.chunk_granule);
+    const int64_t chunk = (kv_tokens + chunks - 1) / chunks;
+    // One item more than workers with many rows is a round more; small ones share a worker.
+    return rows <= figures.few_rows && chunk >= figures.chunk_granule
+               ? chunk / figures.chunk_granule * figures.chunk_granule
+               : round_up(chunk, figures.chunk_granule);
 }
 
 // An item of all of the group's pieces, the common case.
@@ -236,9 +243,6 @@ void Planner::add_item(const Tile& tile, int32_t first_piece, int32_t kv_tokens,
     item.num_tokens = tile.count;
     item.masked = begin < tile.all_see.begin || end > tile.all_see.end ? 1 : 0;
     item.tree = has_tree_ && end > tile.all_see.end ? 1 : 0;
-    const int32_t* tokens = work.item_tokens.data() + tile.first;
-    for (int32_t i = 0; i < tile.count; ++i)
-        ++partials_of_[static_cast<size_t>(tokens[i])];
 }
 
 }  // namespace relayattn
