@@ -15,24 +15,23 @@ template <int dim>
 constexpr int finish_ctas = dim == 256 ? 3 : k_finish_ctas;  // that find registers
 constexpr int k_finish_smem = k_finish_warps * (256 + 1) * static_cast<int>(sizeof(float));
 
-// The partials of a row, 32 of them in the lanes. They are known before what they name is written.
+// The partials of a row, 64 of them in the lanes. They are known before what they name is written.
 struct RowPartials {
-    const int32_t* indexes = nullptr;
-    int32_t num = 0, index = 0;
+    static constexpr int held = 2 * k_warp;
+
+    int32_t begin = 0, num = 0;  // in partial_index
+    int32_t low = -1, high = -1;
 
     __device__ __forceinline__ RowPartials() {}
-    __device__ __forceinline__ RowPartials(const DeviceWork& work, int32_t token) {
-        const QueryToken row = work.tokens[token];
-        indexes = work.partial_index + row.first_partial;
-        num = row.num_partials;
-        look_at(0);
+    __device__ __forceinline__ RowPartials(const DeviceWork& work, int32_t token)
+        : begin(work.tokens[token].first_partial), num(work.tokens[token].num_partials) {
+        look_at(work, 0);
     }
 
-    __device__ __forceinline__ int lane_partial(int first) const {
-        return first + static_cast<int>(threadIdx.x) % k_warp;
-    }
-    __device__ __forceinline__ void look_at(int first) {
-        index = lane_partial(first) < num ? indexes[lane_partial(first)] : 0;
+    __device__ __forceinline__ void look_at(const DeviceWork& work, int first) {
+        const int at = first + static_cast<int>(threadIdx.x) % k_warp;
+        low = at < num ? work.partial_index[begin + at] : -1;
+        high = at + k_warp < num ? work.partial_index[begin + at + k_warp] : -1;
     }
 };
 
@@ -61,70 +60,80 @@ struct FinishRow {
             o[i] = 0;
     }
 
-    // Powers of two; of the lane's partial.
-    __device__ __forceinline__ float lse_of(const RowPartials& partials, int first) const {
-        if (partials.lane_partial(first) >= partials.num)
+    // In powers of two; -1 is no partial.
+    __device__ __forceinline__ float lse_of(int32_t partial) const {
+        if (partial < 0)
             return -INFINITY;
-        return __ldcg(call.work.partial_lse +
-                      static_cast<int64_t>(partials.index) * call.num_q_heads + head) *
+        return __ldcg(call.work.partial_lse + static_cast<int64_t>(partial) * call.num_q_heads +
+                      head) *
                k_log2e;
+    }
+
+    __device__ __forceinline__ float max_of_rest(RowPartials partials) const {
+        float top = max;
+#pragma unroll 1
+        for (int first = RowPartials::held; first < partials.num; first += RowPartials::held) {
+            partials.look_at(call.work, first);
+            top = fmaxf(top, fmaxf(lse_of(partials.low), lse_of(partials.high)));
+        }
+        return top;
     }
 
     // The first values are asked for before their weights are known.
     __device__ __forceinline__ void merge(RowPartials partials) {
         float values[batch][lane_dims];
-        load(values, partials, 0, 0);
-        float weight = lse_of(partials, 0);
-        max = fmaxf(max, weight);
-#pragma unroll 1
-        for (int first = k_warp; first < partials.num; first += k_warp) {
-            RowPartials others = partials;
-            others.look_at(first);
-            max = fmaxf(max, lse_of(others, first));
-        }
+        load(values, partials.low, 0);
+        float low = lse_of(partials.low), high = lse_of(partials.high);
+        max = fmaxf(max, fmaxf(low, high));
+        if (partials.num > RowPartials::held)
+            max = max_of_rest(partials);
 #pragma unroll
         for (int mask = k_warp / 2; mask > 0; mask /= 2)
             max = fmaxf(max, __shfl_xor_sync(~0u, max, mask));
-        weight = ptx::exp2_approx(weight - max);
-        int first = 0, turn = 0;
+        low = ptx::exp2_approx(low - max);
+        high = ptx::exp2_approx(high - max);
+        int first = 0, at = 0;  // partials from `first` on are in the lanes
 #pragma unroll 1
         while (true) {
-            add(values, weight, partials, first, turn);
-            turn += batch;
-            if (turn * warps >= k_warp) {
-                turn = 0;
-                first += k_warp;
-                partials.look_at(first);
-                weight = ptx::exp2_approx(lse_of(partials, first) - max);
+            add(values, at < k_warp ? low : high, at);
+            at += batch * warps;
+            if (at >= RowPartials::held) {
+                at = 0;
+                first += RowPartials::held;
+                partials.look_at(call.work, first);
+                low = ptx::exp2_approx(lse_of(partials.low) - max);
+                high = ptx::exp2_approx(lse_of(partials.high) - max);
             }
-            if (first + turn * warps >= partials.num)
+            if (first + at >= partials.num)
                 break;
-            load(values, partials, first, turn);
+            load(values, at < k_warp ? partials.low : partials.high, at);
         }
     }
 
-    // Of the warp's `turn`th partial of those in the lanes.
-    __device__ __forceinline__ int place(int turn) const { return turn * warps + warp; }
+    // The lane that holds the warp's k-th partial from `at` on: a batch of them stays in one half.
+    __device__ __forceinline__ int lane_of(int at, int k) const {
+        return (at + k * warps + warp) % k_warp;
+    }
 
-    __device__ __forceinline__ void load(float (&values)[batch][lane_dims],
-                                         const RowPartials& partials, int first, int turn) const {
+    __device__ __forceinline__ void load(float (&values)[batch][lane_dims], int32_t partial,
+                                         int at) const {
         const float* from = call.work.partial_o + head * dim + lane * lane_dims;
         const int stride = call.num_q_heads * dim;
 #pragma unroll
         for (int k = 0; k < batch; ++k) {
-            const int32_t index = __shfl_sync(~0u, partials.index, place(turn + k));
-            if (first + place(turn + k) < partials.num)
+            const int32_t index = __shfl_sync(~0u, partial, lane_of(at, k));
+            if (index >= 0)
                 load_dims(values[k], from + static_cast<int64_t>(index) * stride);
         }
     }
 
-    // An empty partial's values mean nothing.
+    // A weight of 0: there is no partial, or it is empty and its values mean nothing.
     __device__ __forceinline__ void add(const float (&values)[batch][lane_dims], float weight,
-                                        const RowPartials& partials, int first, int turn) {
+                                        int at) {
 #pragma unroll
         for (int k = 0; k < batch; ++k) {
-            const float w = __shfl_sync(~0u, weight, place(turn + k));
-            if (first + place(turn + k) >= partials.num || !(w > 0))
+            const float w = __shfl_sync(~0u, weight, lane_of(at, k));
+            if (!(w > 0))
                 continue;
             sum += w;
 #pragma unroll

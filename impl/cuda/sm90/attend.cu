@@ -39,7 +39,7 @@ DeviceFigures figures(const Layer& layer, int num_sms) {
     f.many_item_ns = 3300;  // the first step's wait and cold code, and the end, with nothing beside
     f.few_beside = 4;
     f.many_row_granule = k_group_rows;
-    f.balance = 1.1;     // a cut more costs more than this much imbalance
+    f.balance = 1.04;    // a cut more costs more than this much imbalance
     f.partial_ns = 0.6;  // 3 partials of 4096 rows cost about 7 us on the whole chip
     f.launch_ns = 4000;  // from the end of the items to that of a finish with little to merge
     return f;

@@ -68,11 +68,14 @@ void launch_few(const KernelParams& p, const LaunchBounds& bounds, Relay relay,
     constexpr int max_waves = 64;
     const auto kernel = few_kernel<T, head_dim, warps>;
     allow_smem(kernel, k_sm_smem, allowed);
+    // CTAs without work take their turn on the SMs, too, before the finish can start: a graph gets
+    // no more than its largest step may fill.
     const int64_t kv_heads = p.call.num_kv_heads, most = int64_t{bounds.num_sms} * max_waves;
     int64_t units = bounds.num_few * kv_heads, grid = units;
     if (bounds.replayed) {
         units = std::max(units, bounds.num_tokens * kv_heads);
-        grid = std::max<int64_t>(grid, bounds.num_sms * few_ctas<head_dim, warps>);
+        grid = std::max<int64_t>(
+            grid, std::min<int64_t>(units, bounds.num_sms * few_ctas<head_dim, warps>));
     }
     const int smem =
         few_smem_bytes<head_dim>(p, bounds, relay, static_cast<int>(std::min(units, most)));

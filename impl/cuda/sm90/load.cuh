@@ -5,9 +5,6 @@
 
 namespace relayattn::cuda::sm90 {
 
-// Page ids are asked for so far ahead: what one sector of the cache holds.
-constexpr int k_ids_ahead = 8;
-
 // A place in the ring; both sides count alike.
 template <int stages>
 struct RingPlace {
@@ -91,10 +88,7 @@ struct Producer {
         const int32_t slot = at.slot + lane * box_slots();
         if (lane * box_slots() < Tile::step && slot < at.end && slot + box_slots() > at.first) {
             const int32_t index = p.by_page_size.divide(slot);
-            const int32_t last = p.by_page_size.divide(at.end - 1);
-            const int32_t* ids = p.call.work.page_table + at.table;
-            box.page = ids[index];
-            ptx::prefetch_l1(ids + min(index + k_ids_ahead, last));
+            box.page = p.call.work.page_table[at.table + index];
             box.slot = slot - index * p.call.page_size;
         }
         return box;
@@ -151,22 +145,27 @@ struct Producer {
         reinterpret_cast<int4*>(to)[lane] = reinterpret_cast<const int4*>(row)[lane];
     }
 
-    // The same for every row tile.
+    // The same for every row tile. A step's page ids are asked for before the step ahead of it
+    // waits for its stages.
     __device__ __forceinline__ void run(const ItemHead& head, int kv_head, int) {
         StepCursor<Tile::step> cursor(p.call, head);
         const int32_t append_from = append_begin(p.call, head.append_from);
+        Box next;
         bool empty = cursor.done();
+        if (!empty)
+            next = box_of(cursor);
         while (empty || !cursor.done()) {
-            Box box;
+            const Box box = next;
             int4 step = make_int4(0, 0, 0, 0);
             if (!empty) {
-                box = box_of(cursor);
                 step = make_int4(cursor.position + cursor.slot, max(cursor.first - cursor.slot, 0),
                                  min(cursor.end - cursor.slot, Tile::step), 0);
                 if (step.x + step.z > append_from)
                     append(head.append_token, cursor, max(step.x + step.y, append_from),
                            step.x + step.z, kv_head);
                 cursor.advance(p.call);
+                if (!cursor.done())
+                    next = box_of(cursor);
             }
             step.w = cursor.done();
             put(k_map, box, kv_head, step);

@@ -56,21 +56,17 @@ struct Consumer {
     __device__ __forceinline__ void load_q(const Item& item, int kv_head) {
         constexpr int row_chunks = Tile::dim / 8;
         constexpr int copies = k_group_rows * row_chunks / k_group_threads;
-        Row from[copies];
-#pragma unroll
-        for (int i = 0; i < copies; ++i)
-            from[i] = row_of(p, item, kv_head, first_row() + q_row(i));
         // All four warps are done with the Q of the last item.
         ptx::barrier(k_one_consumer_barrier + group(), k_group_threads);
         const uint32_t to = ptx::shared_address(smem.q[group()]);
         const int chunk = thread % row_chunks;
-#pragma unroll
+#pragma unroll 4
         for (int i = 0; i < copies; ++i) {
             const int row = q_row(i);
-            const bool valid = from[i].token >= 0 && chunk * 8 < head_dim;
-            const T* q = static_cast<const T*>(p.call.q.data) +
-                         from[i].token * p.call.q.token_stride +
-                         from[i].head * p.call.q.head_stride + chunk * 8;
+            const Row from = row_of(p, item, kv_head, first_row() + row);
+            const bool valid = from.token >= 0 && chunk * 8 < head_dim;
+            const T* q = static_cast<const T*>(p.call.q.data) + from.token * p.call.q.token_stride +
+                         from.head * p.call.q.head_stride + chunk * 8;
             ptx::copy_async_16_or_zeros(to + chunk / 8 * Tile::q_block_bytes + row * k_swizzle_row +
                                             ((chunk % 8) ^ (row % 8)) * 16,
                                         q, valid);
