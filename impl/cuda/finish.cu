@@ -130,9 +130,9 @@ void launch_finish(const AttendParams& params, const LaunchBounds& bounds, bool 
     attribute.id = cudaLaunchAttributeProgrammaticStreamSerialization;
     attribute.val.programmaticStreamSerializationAllowed = 1;
     cudaLaunchConfig_t config{};
-    config.gridDim = static_cast<unsigned>(
-        std::clamp<int64_t>((rows + k_warps - 1) / k_warps, bounds.replayed ? bounds.num_sms : 1,
-                            int64_t{bounds.num_sms} * 16));
+    config.gridDim = static_cast<unsigned>(std::clamp<int64_t>((rows + k_warps - 1) / k_warps,
+                                                               bounds.replayed ? bounds.num_sms : 1,
+                                                               int64_t{bounds.num_sms} * 16));
     config.blockDim = k_finish_threads;
     config.stream = stream;
     config.attrs = &attribute;

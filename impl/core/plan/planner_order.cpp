@@ -75,8 +75,10 @@ void Planner::index_partials(WorkList& work) {
         int32_t partial = item.partial;
         if (partial < 0)
             continue;
-        for (const int32_t token : tokens_of(work, item))
-            index[place_of[token]++] = partial++;
+        const int32_t* const tokens = work.item_tokens.data() + item.first_token;
+        index[place_of[tokens[0]]++] = partial;
+        for (int32_t t = 1; t < item.num_tokens; ++t)
+            index[place_of[tokens[t]]++] = ++partial;
     }
 }
 
