@@ -22,6 +22,15 @@ void copy_array(T* to, const std::vector<T>& from) {
     }
 }
 
+// The largest divisor of `heads` that is not above `threads`.
+int64_t strands(int64_t heads, int64_t threads) {
+    int64_t count = std::min(heads, threads);
+    while (heads % count != 0) {
+        --count;
+    }
+    return count;
+}
+
 Rows rows_of(const View& view) {
     return {static_cast<char*>(view.data), view.token_stride, view.head_stride};
 }
@@ -39,7 +48,8 @@ CpuPlan::CpuPlan(Engine& engine, const PlanShape& shape, const PlanBuffers& buff
       num_slots_(num_layers),
       num_leases_(max_workers(engine)),
       tickets_(new Tickets[static_cast<std::size_t>(num_layers + 1)]),
-      leases_(new Lease[static_cast<std::size_t>(num_leases_)]) {}
+      leases_(new Lease[static_cast<std::size_t>(num_leases_)]),
+      num_strands_(strands(shape.geometry.num_kv_heads, engine.pool.num_threads())) {}
 
 Result<void> CpuPlan::set(const WorkList& work, void*) {
     if (Result<void> fits = check_fits(work, storage_.shape()); !fits) {
@@ -141,10 +151,14 @@ int64_t CpuPlan::num_units() const {
     return num_items_ * storage_.shape().geometry.num_kv_heads + 1;
 }
 
+// Heads lie side by side in a page. Threads draw in turns, so tickets take turns between as many
+// strands of heads: what a thread draws next mostly follows in memory what it had.
 WorkUnit CpuPlan::unit_at(int64_t first_item, int64_t ticket) const {
     const int64_t heads = storage_.shape().geometry.num_kv_heads;
     const int64_t item = first_item + ticket / heads;
-    return item < num_items_ ? WorkUnit{item, ticket % heads} : WorkUnit{-1, 0};
+    const int64_t place = ticket % heads;
+    const int64_t head = place % num_strands_ * (heads / num_strands_) + place / num_strands_;
+    return item < num_items_ ? WorkUnit{item, head} : WorkUnit{-1, 0};
 }
 
 // An eighth of the tails is left for the end, where short units even out the threads.

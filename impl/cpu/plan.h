@@ -74,6 +74,7 @@ class CpuPlan final : public DevicePlan {
     int64_t num_slots_, num_leases_;
     std::unique_ptr<Tickets[]> tickets_;  // per slot; the last is attend's
     std::unique_ptr<Lease[]> leases_;     // of worker scratch
+    int64_t num_strands_;                 // see unit_at
     // Of attend_worker: how many are inside and for which slot (inside | slot << 32).
     std::atomic<int64_t> inside_{0};
 };

@@ -22,19 +22,17 @@ struct Avx512Bf16 : Avx512 {
         asm("vdpbf16ps %2, %1, %0" : "+v"(sum) : "v"(a), "v"(b));
     }
     // The rest, in half units of p's last place, is the lower half of p's bits as a signed number,
-    // and what counts as large falls in a line with p's upper half, nearly p's logarithm: above
-    // 1/4, all but the largest rests are small, at 1 those below 3/8 of them.
+    // and what counts as large falls in a line with p's upper half, nearly p's logarithm.
     static uint64_t store_pairs(float* to, F low, F high) {
         const __m512i words = round_pairs(low, high);
         _mm512_storeu_si512(to, words);
         const __m512i halves = _mm512_permutex2var_epi16(_mm512_castps_si512(low), lower_halves(),
                                                          _mm512_castps_si512(high));
-        const __m512i size = _mm512_mullo_epi16(_mm512_subs_epu16(words, _mm512_set1_epi16(0x3e00)),
-                                                _mm512_set1_epi16(k_slope));
+        const __m512i size =
+            _mm512_slli_epi16(_mm512_subs_epu16(words, _mm512_set1_epi16(k_eighth)), k_slope);
         const __m512i sum = _mm512_adds_epu16(size, _mm512_abs_epi16(halves));
-        const __m512i above =
-            _mm512_subs_epu16(sum, _mm512_set1_epi16(static_cast<short>(k_large)));
-        return _mm512_test_epi32_mask(above, above);
+        const __m512i large = _mm512_subs_epu16(sum, _mm512_set1_epi16(k_least));
+        return _mm512_test_epi32_mask(large, large);
     }
     static F load_pairs_of(F word, const void* p) {
         const __m512i factors = _mm512_castps_si512(word);
@@ -50,9 +48,11 @@ struct Avx512Bf16 : Avx512 {
     }
 
   private:
-    // At p = 1/4, 128 upper halves above 1/8, and at p = 1, 256 further on.
-    static constexpr short k_slope = static_cast<short>(0x8000 * 5 / 8 / 256);
-    static constexpr uint16_t k_large = 0x8000 + 128 * k_slope;
+    // Upper halves of 1/8, 1/4 and 1 lie 128 and 256 apart. At p = 1/4 rests above 15/16 of what
+    // they can be are large, at p = 1 those above 7/16.
+    static constexpr short k_eighth = 0x3e00;
+    static constexpr int k_slope = 6;
+    static constexpr auto k_least = static_cast<short>((0x8000 / 16 * 15) + (128 << k_slope));
 
     static __m512i lower_halves() {
         alignas(64) static constexpr uint16_t at[32] = {0,  2,  4,  6,  8,  10, 12, 14, 16, 18, 20,

@@ -7,7 +7,7 @@
 // that row alone.
 //
 // Which rests are large is for V::store_pairs to say. Errors at llama3-8b on a Zen 5: without any
-// 2.21e-3 at (32, 8192, 128) and 2.32e-3 at (8, 4096, 256), as it is 2.11e-3 and 2.18e-3, with all
+// 2.21e-3 at (32, 8192, 128) and 2.32e-3 at (8, 4096, 256), as it is 2.12e-3 and 2.15e-3, with all
 // rests of p above 3/8, which are twice as many, 2.10e-3 and 2.19e-3.
 #pragma once
 
