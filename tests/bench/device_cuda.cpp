@@ -106,8 +106,11 @@ class CudaDevice final : public Device {
     }
     void release(void* data) noexcept override { cudaFree(data); }
     void upload(void* to, const void* host, int64_t bytes) override {
+        // Not cudaMemcpy: it may come back while the last bytes are still on their way, and this
+        // stream does not wait for the one that carries them.
+        must(cudaMemcpyAsync(to, host, static_cast<size_t>(bytes), cudaMemcpyHostToDevice,
+                             stream_));
         synchronise();
-        must(cudaMemcpy(to, host, static_cast<size_t>(bytes), cudaMemcpyHostToDevice));
     }
     void download(void* host, const void* from, int64_t bytes) override {
         synchronise();

@@ -46,6 +46,7 @@ class GpuMemory final : public Memory {
     void upload(void* device, const void* host, int64_t bytes) override {
         wait();
         must(cudaMemcpy(device, host, static_cast<size_t>(bytes), cudaMemcpyHostToDevice));
+        wait();  // its last bytes may still be on their way, and streams do not wait for them
     }
     void download(void* host, const void* device, int64_t bytes) override {
         wait();
