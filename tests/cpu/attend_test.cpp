@@ -156,7 +156,7 @@ TEST_CASE("products of pairs keep what rounding takes from large probabilities")
     const Step::Exact want = step.exact();
     for (const char* isa : {"avx512_bf16", "amx"}) {
         if (const auto backend = backend_on(isa, 2)) {
-            // 1.88e-3; without the rests 2.06e-3
+            // 1.87e-3; without the rests 2.06e-3
             CHECK(relative_error(step.run(*backend).out, want.out) < 1.95e-3);
         }
     }
