@@ -108,8 +108,8 @@ class CudaDevice final : public Device {
     void upload(void* to, const void* host, int64_t bytes) override {
         // Not cudaMemcpy: it may come back while the last bytes are still on their way, and this
         // stream does not wait for the one that carries them.
-        must(cudaMemcpyAsync(to, host, static_cast<size_t>(bytes), cudaMemcpyHostToDevice,
-                             stream_));
+        must(
+            cudaMemcpyAsync(to, host, static_cast<size_t>(bytes), cudaMemcpyHostToDevice, stream_));
         synchronise();
     }
     void download(void* host, const void* from, int64_t bytes) override {
