@@ -24,7 +24,7 @@ constexpr uint32_t k_amx_features = k_avx512_bf16_features | k_feature_amx;
 // Best first; the last needs nothing.
 constexpr InstructionSet k_sets[] = {
 #if defined(__x86_64__)
-    {"amx", 4, k_amx_features, k_feature_by_name_only, &k_amx_kernels},
+    {"amx", 4, k_amx_features, 0, &k_amx_kernels},
     {"avx512_bf16", 3, k_avx512_bf16_features, k_feature_fast_dot, &k_avx512_bf16_kernels},
     {"avx512", 2, k_avx512_features, 0, &k_avx512_kernels},
     {"avx2", 1, k_avx2_features, 0, &k_avx2_kernels},

@@ -30,8 +30,6 @@ enum Feature : uint32_t {
     k_feature_fast_dot = 256,
     // Tiles of bf16, and the system's leave to use them.
     k_feature_amx = 512,
-    // No machine has it: for a set that was tested by emulation only.
-    k_feature_by_name_only = 1024,
 };
 
 // What processor and operating system offer together.

@@ -24,7 +24,8 @@ int64_t l2_bytes() {
 // Flops per ns of one thread: the few-row rate at 4 rows with K and V in L3, the many-row rate at
 // llama3-8b (32, 8192, 128). Measured on a Zen 5 EPYC (2 cores, L2 1 MiB; fp32 FMA peak of a core
 // 144 with AVX2 and 288 with AVX-512). Those of NEON are derived, not measured: four lanes, two
-// multiply-adds a cycle at 2.5 GHz, of which 3/4 and 7/8. Those of AMX are the set's below it.
+// multiply-adds a cycle at 2.5 GHz, of which 3/4 and 7/8. AMX was measured on a Xeon (family 6,
+// model 207) with 2 threads; there its few-row rate is taken to be AVX-512's many-row rate.
 struct Rates {
     int64_t isa;
     Dtype dtype;
@@ -36,7 +37,7 @@ constexpr Rates k_rates[] = {
     {1, Dtype::f32, 105, 110}, {1, Dtype::f16, 99, 117},  {1, Dtype::bf16, 100, 117},
     {2, Dtype::f32, 127, 193}, {2, Dtype::f16, 195, 215}, {2, Dtype::bf16, 200, 215},
     {3, Dtype::f32, 127, 193}, {3, Dtype::f16, 195, 215}, {3, Dtype::bf16, 165, 375},
-    {4, Dtype::f32, 127, 193}, {4, Dtype::f16, 195, 215}, {4, Dtype::bf16, 165, 375},
+    {4, Dtype::f32, 127, 193}, {4, Dtype::f16, 195, 215}, {4, Dtype::bf16, 100, 255},
     {5, Dtype::f32, 30, 35},   {5, Dtype::f16, 30, 35},   {5, Dtype::bf16, 30, 35},
 };
 

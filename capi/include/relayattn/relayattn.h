@@ -218,8 +218,7 @@
  *
  * Environment.
  *     RELAYATTN_ISA          scalar, avx2, avx512, avx512_bf16, amx or neon: use this instruction
- *                            set instead of the best one; amx is used only where this names it.
- *                            Read when a CPU context is created.
+ *                            set instead of the best one. Read when a CPU context is created.
  *     RELAYATTN_FIGURES      file of measured figures for the cost model, as relayattn-bench
  *                            --calibrate writes it, in place of the built-in ones. Read when a
  *                            context is created; a malformed line is RA_ERROR_ARGUMENT.
@@ -394,7 +393,7 @@ enum {
     RA_ISA_AVX2 = 1,        /* with FMA and F16C */
     RA_ISA_AVX512 = 2,      /* F, BW, VL and DQ */
     RA_ISA_AVX512_BF16 = 3, /* with BF16; chosen where its dot product is fast (AMD) */
-    RA_ISA_AMX = 4,         /* and tiles of bf16; by name only */
+    RA_ISA_AMX = 4,         /* and tiles of bf16 */
     RA_ISA_NEON = 5         /* AArch64 */
 };
 

@@ -97,6 +97,9 @@ struct Consumer {
         wait_q();
     }
 
+    // racecheck takes the producer's next write here for a hazard. It is none: the warp reads in
+    // one instruction, before products that need all its lanes, and gives the stage back after
+    // those.
     __device__ __forceinline__ Step step_at(int stage) {
         const int4 x = smem.steps[stage];
         last = x.w;

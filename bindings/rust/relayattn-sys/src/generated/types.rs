@@ -173,7 +173,7 @@ pub const RA_ISA_AVX512: i32 = 2;
 ///
 /// Instruction sets, as RA_CONTEXT_INFO_ISA tells them.
 pub const RA_ISA_AVX512_BF16: i32 = 3;
-/// and tiles of bf16; by name only
+/// and tiles of bf16
 ///
 /// Instruction sets, as RA_CONTEXT_INFO_ISA tells them.
 pub const RA_ISA_AMX: i32 = 4;
