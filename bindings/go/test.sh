@@ -15,21 +15,8 @@ out=$root/build/bindings/go
 export PKG_CONFIG_PATH=$prefix/lib/pkgconfig LD_LIBRARY_PATH=$prefix/lib RELAYATTN_PREFIX=$prefix
 mkdir -p "$out"
 cd "$package" || exit 1
-failed=0
-
-# check NAME COMMAND...: runs quietly, and shows the end of the log if it fails.
-check() {
-    local name=$1 log="$out/${1// /_}.log" start=$SECONDS status=0
-    shift
-    "$@" < /dev/null > "$log" 2>&1 || status=$?
-    if [ $status -eq 0 ]; then
-        echo "go: $name: passed in $((SECONDS - start)) s"
-    else
-        tail -n 40 "$log"
-        echo "go: $name: FAILED (status $status, log $log)"
-        failed=1
-    fi
-}
+language=go logs=$out
+. ../check.sh
 
 formatted() {
     local files

@@ -19,21 +19,8 @@ export RELAYATTN_PREFIX=$prefix PKG_CONFIG_PATH=$prefix/lib/pkgconfig LD_LIBRARY
 export CARGO_TARGET_DIR=$out CARGO_TERM_COLOR=never CARGO_INCREMENTAL=0
 mkdir -p "$out/logs"
 cd "$root/bindings/rust" || exit 1
-failed=0
-
-# check NAME COMMAND...: runs quietly, and shows the end of the log if it fails.
-check() {
-    local name=$1 log="$out/logs/${1// /_}.log" start=$SECONDS status=0
-    shift
-    "$@" < /dev/null > "$log" 2>&1 || status=$?
-    if [ $status -eq 0 ]; then
-        echo "rust: $name: passed in $((SECONDS - start)) s"
-    else
-        tail -n 40 "$log"
-        echo "rust: $name: FAILED (status $status, log $log)"
-        failed=1
-    fi
-}
+language=rust logs=$out/logs
+. ../check.sh
 
 example() { cargo "$1" --manifest-path "$root/examples/rust/Cargo.toml" "${@:2}"; }
 
