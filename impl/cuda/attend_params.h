@@ -104,6 +104,7 @@ struct LaunchBounds {
     int32_t num_many, num_few;          // items of the step that is set now
     int32_t many_rows;                  // most rows per KV head of one of its items
     int32_t num_merged, padded_tokens;  // of that step
+    int32_t merged_partials;            // that its merged tokens have together
     int32_t num_tokens;                 // at most
     int32_t max_items;                  // that the device memory of the work list holds
     int32_t num_sms;

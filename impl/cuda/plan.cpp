@@ -147,6 +147,7 @@ Result<void> CudaPlan::set(const WorkList& work, void* queue) {
         return sent;
     counts_ = counts_of(work);
     item_tokens_ = most_item_tokens(work);
+    merged_partials_ = static_cast<int32_t>(work.partial_index.size());
     return {};
 }
 
@@ -230,6 +231,7 @@ LaunchBounds CudaPlan::bounds(const Layer& layer) const {
     bounds.num_tokens = shape_.graph ? max_tokens : counts_.num_tokens;
     bounds.num_merged = counts_.num_merged;
     bounds.padded_tokens = counts_.padded_tokens;
+    bounds.merged_partials = merged_partials_;
     bounds.many_rows = static_cast<int32_t>(std::min<int64_t>(
         item_tokens_.many * layer.group_size(), std::numeric_limits<int32_t>::max()));
     return bounds;

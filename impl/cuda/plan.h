@@ -57,6 +57,7 @@ class CudaPlan final : public DevicePlan {
     std::vector<uint64_t> paged_in_;
     WorkCounts counts_{};
     ItemTokens item_tokens_;
+    int32_t merged_partials_ = 0;
     int64_t num_launches_ = 0;
 };
 

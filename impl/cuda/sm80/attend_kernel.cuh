@@ -27,9 +27,9 @@ __global__ void __launch_bounds__(k_threads) attend_kernel(const __grid_constant
     for (int unit = blockIdx.x; unit < units; unit += gridDim.x) {
         const int index = p.by_kv_heads.divide(unit);
         const int kv_head = unit - index * p.call.num_kv_heads;
-        const ItemHead item = load_now(&p.call.work.items[index].head);
+        const ItemStart item(p.call.work, index);
         if (index < counts.num_many)
-            ManyRows<T, dim>(p, item, kv_head, unit_smem).run();
+            ManyRows<T, dim>(p, item.head, kv_head, unit_smem).run();
         else if (threadIdx.x < Few::warps * k_warp)
             attend_few<T, dim, Few::warps, Few::tiles>(p, item, kv_head, unit_smem);
         __syncthreads();

@@ -37,15 +37,16 @@ struct FewRows {
     float o[k_slices][4];
     float row_max[2], row_sum[2];
 
-    __device__ __forceinline__ FewRows(const KernelParams& params, const ItemHead& work,
+    __device__ __forceinline__ FewRows(const KernelParams& params, const ItemStart& work,
                                        int of_head, char* group_smem, int warp_in_group)
         : p(params),
-          item(work.item),
+          item(work.head.item),
           kv_head(of_head),
           warp(warp_in_group),
           lane(threadIdx.x % k_warp),
           smem(group_smem + warp_in_group * Smem::bytes),
-          ring(ptx::shared_address(smem)) {}
+          ring(ptx::shared_address(smem)),
+          window(work) {}
 
     __device__ __forceinline__ const T* page_row(const Pages& pages, int32_t page,
                                                  int32_t slot) const {
@@ -275,6 +276,7 @@ struct FewRows {
         int to_fill = tiles / 2;
         int pending = issue_k(0);  // steps whose K was asked for and not read
         load_q();
+        ptx::let_next_kernel_start();  // no sooner: its start would take from this one's
         int slot = 1;
         do {
             int4 step;
@@ -355,14 +357,14 @@ __device__ __forceinline__ void write_few(const KernelParams& p, const Item& ite
 
 // One item on one KV head by the first `warps` warps of a CTA.
 template <class T, int dim, int warps, int tiles>
-__device__ __forceinline__ void attend_few(const KernelParams& p, const ItemHead& head, int kv_head,
-                                           char* group_smem) {
+__device__ __forceinline__ void attend_few(const KernelParams& p, const ItemStart& work,
+                                           int kv_head, char* group_smem) {
     constexpr int barrier_id = 1;
-    FewRows<T, dim, warps, tiles> rows(p, head, kv_head, group_smem, threadIdx.x / k_warp);
-    rows.run(head);
+    FewRows<T, dim, warps, tiles> rows(p, work, kv_head, group_smem, threadIdx.x / k_warp);
+    rows.run(work.head);
     rows.leave_result();
     ptx::barrier(barrier_id, warps * k_warp);
-    write_few<T, dim, warps, tiles>(p, head.item, kv_head, group_smem, threadIdx.x);
+    write_few<T, dim, warps, tiles>(p, work.head.item, kv_head, group_smem, threadIdx.x);
 }
 
 }  // namespace relayattn::cuda

@@ -70,9 +70,12 @@ struct FewCursor {
     }
 };
 
-// Page ids of a piece, 32 at a time, one per lane.
+// Page ids of a piece, 32 at a time, one per lane; at first those of the item's record.
 struct PageWindow {
-    int32_t table = -1, base = 0, id = 0;
+    int32_t table, base, id;
+
+    explicit __device__ __forceinline__ PageWindow(const ItemStart& start)
+        : table(start.table), base(0), id(start.page) {}
 
     // `index` is the same in all lanes; `last` is the piece's last page.
     __device__ __forceinline__ int32_t at(const int32_t* page_table, int32_t piece_table,

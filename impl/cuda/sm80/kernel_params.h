@@ -41,7 +41,7 @@ struct KernelParams {
     float score_factor;        // log2 of the softmax's weight = score_factor * score
     int32_t whole_steps;       // 1: aligned steps of 16 slots lie in one page
     int32_t transforms;        // 1: scores go through transform_score first, and score_factor is 1
-    int32_t finish_row_warps;  // that share a row: 1, 2, 4 or 8
+    int32_t finish_row_shift;  // log2 of the warps that share a row: 0 to 3
 };
 
 #ifdef __CUDACC__
@@ -62,6 +62,27 @@ __device__ __forceinline__ S load_now(const S* from) {
                      : "l"(reinterpret_cast<const int4*>(from) + i));
     return x.value;
 }
+
+__device__ __forceinline__ int32_t load_now(const int32_t* from) {
+    int32_t x;
+    asm volatile("ld.global.s32 %0, [%1];" : "=r"(x) : "l"(from));
+    return x;
+}
+
+// What an item's work starts from, loaded at once: its head, and the pages that its record holds.
+struct ItemStart {
+    ItemHead head;
+    int32_t table;  // those pages' place in the page table
+    int32_t page;   // one of them a lane
+
+    __device__ __forceinline__ ItemStart(const DeviceWork& work, int index)
+        : ItemStart(work, work.items[index]) {}
+
+    __device__ __forceinline__ ItemStart(const DeviceWork& work, const ItemRecord& record)
+        : head(load_now(&record.head)),
+          table(static_cast<int32_t>(record.pages - work.page_table)),
+          page(load_now(record.pages + threadIdx.x % k_record_pages)) {}
+};
 #endif
 
 inline KernelParams kernel_params(const AttendParams& call, const LaunchBounds& bounds) {

@@ -19,7 +19,7 @@ void launch_dim(const AttendParams& call, const LaunchBounds& bounds, cudaStream
         kernel<<<std::min(units, bounds.num_sms * ctas_per_sm), k_threads, smem_bytes<dim>,
                  stream>>>(p);
     if (bounds.replayed || bounds.num_merged > 0 || bounds.padded_tokens > 0)
-        launch_finish(finish_kernel<T, dim>, p, bounds, stream, false);
+        launch_finish<dim>(finish_kernel<T, dim>, p, bounds, stream, false);
 }
 
 template <class T>

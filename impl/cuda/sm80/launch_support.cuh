@@ -39,15 +39,19 @@ inline void launch_after(void (*kernel)(KernelParams), int64_t grid, int threads
     cudaLaunchKernelEx(&config, kernel, p);
 }
 
-// As many warps to a row as the GPU has room for at once.
-inline void launch_finish(void (*kernel)(KernelParams), KernelParams p, const LaunchBounds& bounds,
-                          cudaStream_t stream, bool dependent) {
+// Warps for all partials of a row at once, if the GPU has room for so many.
+template <int dim>
+void launch_finish(void (*kernel)(KernelParams), KernelParams p, const LaunchBounds& bounds,
+                   cudaStream_t stream, bool dependent) {
     const int64_t rows = int64_t{bounds.num_merged + bounds.padded_tokens} * p.call.num_q_heads;
     const int64_t slots = int64_t{bounds.num_sms} * k_finish_ctas;
-    p.finish_row_warps = k_finish_warps;
-    while (p.finish_row_warps > 1 && rows * p.finish_row_warps > slots * k_finish_warps)
-        p.finish_row_warps /= 2;
-    const int64_t row_threads = rows * p.finish_row_warps * k_warp;
+    const auto serves_more = [&](int64_t warps) {
+        return warps < k_finish_warps && rows * warps < slots * k_finish_warps / 2 &&
+               bounds.num_merged * warps * finish_batch<dim> < bounds.merged_partials;
+    };
+    while (serves_more(int64_t{1} << p.finish_row_shift))
+        ++p.finish_row_shift;
+    const int64_t row_threads = (rows << p.finish_row_shift) * k_warp;
     const int64_t append_threads =
         p.call.k.data ? int64_t{bounds.num_tokens} * p.call.num_kv_heads * p.call.head_dim_k / 8
                       : 0;

@@ -22,6 +22,7 @@ struct ManyTile {
     static constexpr int tile_bytes = step * row_bytes;
     static constexpr int q_bytes = k_tile_rows * row_bytes;
     static constexpr int bytes = q_bytes + stages * tile_bytes;
+    static_assert(sizeof(TurnedRows<dim>) <= 16 * row_bytes);
 };
 
 // Walks an item's pieces in aligned steps, all threads alike.
@@ -226,7 +227,10 @@ struct ManyRows {
             stage = stage + 1 == Tile::stages ? 0 : stage + 1;
         }
         ptx::copy_async_wait<0>();
-        store_tile<T, dim>(p, item, kv_head, tile_row(), softmax, o);
+        // No other warp reads this one's rows of Q.
+        char* const own_q = smem + warp * 16 * Tile::row_bytes;
+        store_tile<T, dim>(p, item, kv_head, tile_row(), softmax, o,
+                           *reinterpret_cast<TurnedRows<dim>*>(own_q));
     }
 };
 

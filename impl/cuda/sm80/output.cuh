@@ -5,15 +5,24 @@
 
 namespace relayattn::cuda {
 
+// In elements.
+__device__ __forceinline__ int64_t partial_offset(const AttendParams& call, int32_t partial,
+                                                  int head) {
+    return (static_cast<int64_t>(partial) * call.num_q_heads + head) * call.head_dim_v;
+}
+
+__device__ __forceinline__ int64_t output_offset(const AttendParams& call, int32_t token,
+                                                 int head) {
+    return token * call.out.token_stride + head * call.out.head_stride;
+}
+
 __device__ __forceinline__ float* partial_row(const AttendParams& call, int32_t partial, int head) {
-    return call.work.partial_o +
-           (static_cast<int64_t>(partial) * call.num_q_heads + head) * call.head_dim_v;
+    return call.work.partial_o + partial_offset(call, partial, head);
 }
 
 template <class T>
 __device__ __forceinline__ T* output_row(const AttendParams& call, int32_t token, int head) {
-    return static_cast<T*>(call.out.data) + token * call.out.token_stride +
-           head * call.out.head_stride;
+    return static_cast<T*>(call.out.data) + output_offset(call, token, head);
 }
 
 __device__ __forceinline__ void store_lse(const AttendParams& call, const Item& item, Row row,

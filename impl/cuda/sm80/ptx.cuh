@@ -42,6 +42,34 @@ __device__ __forceinline__ void prefetch_l2(const void* p) {
     asm volatile("prefetch.global.L2 [%0];" ::"l"(p));
 }
 
+// Load past L1 what others wrote, here and in this order. What is not wanted is left undefined:
+// with a value to keep, compilers wait for the load to move it.
+__device__ __forceinline__ void load_l2_if(bool wanted, const float* from, float& x) {
+    asm volatile("{ .reg .pred p; setp.ne.s32 p, %2, 0; @p ld.global.cg.f32 %0, [%1]; }"
+                 : "=f"(x)
+                 : "l"(from), "r"(static_cast<int>(wanted))
+                 : "memory");
+}
+
+__device__ __forceinline__ void load_l2_if(bool wanted, const float* from, float (&x)[1]) {
+    load_l2_if(wanted, from, x[0]);
+}
+
+__device__ __forceinline__ void load_l2_if(bool wanted, const float* from, float (&x)[2]) {
+    asm volatile("{ .reg .pred p; setp.ne.s32 p, %3, 0; @p ld.global.cg.v2.f32 {%0, %1}, [%2]; }"
+                 : "=f"(x[0]), "=f"(x[1])
+                 : "l"(from), "r"(static_cast<int>(wanted))
+                 : "memory");
+}
+
+__device__ __forceinline__ void load_l2_if(bool wanted, const float* from, float (&x)[4]) {
+    asm volatile(
+        "{ .reg .pred p; setp.ne.s32 p, %5, 0; @p ld.global.cg.v4.f32 {%0, %1, %2, %3}, [%4]; }"
+        : "=f"(x[0]), "=f"(x[1]), "=f"(x[2]), "=f"(x[3])
+        : "l"(from), "r"(static_cast<int>(wanted))
+        : "memory");
+}
+
 template <int pending>
 __device__ __forceinline__ void copy_async_wait() {
     asm volatile("cp.async.wait_group %0;" ::"n"(pending) : "memory");

@@ -80,16 +80,22 @@ struct TileSoftmax {
     }
 
     // Sums over the four threads that share the rows; adds the sink where the item writes the
-    // output itself.
+    // output itself. They may ask for different halves.
     __device__ __forceinline__ RowResult finish(const KernelParams& p, const Item& item, int half,
                                                 int head) const {
-        float sum = row_sum[half], max = row_max[half], scale = 1;
-        sum += __shfl_xor_sync(~0u, sum, 1);
-        sum += __shfl_xor_sync(~0u, sum, 2);
+        float sums[2] = {row_sum[0], row_sum[1]};
+#pragma unroll
+        for (int h = 0; h < 2; ++h) {
+            sums[h] += __shfl_xor_sync(~0u, sums[h], 1);
+            sums[h] += __shfl_xor_sync(~0u, sums[h], 2);
+        }
+        float sum = half == 0 ? sums[0] : sums[1], scale = 1;
+        const float own_max = half == 0 ? row_max[0] : row_max[1];
+        float max = own_max;
         if (item.partial < 0 && p.call.sink_logits) {
             const float sink = p.call.sink_logits[head] * k_log2e;
             max = fmaxf(max, sink);
-            scale = ptx::exp2_approx(row_max[half] - max);
+            scale = ptx::exp2_approx(own_max - max);
             sum = sum * scale + ptx::exp2_approx(sink - max);
         }
         RowResult result = finish_row(max, sum);

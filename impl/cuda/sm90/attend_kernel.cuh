@@ -11,10 +11,6 @@
 
 namespace relayattn::cuda::sm90 {
 
-__device__ __forceinline__ int many_units(const KernelParams& p) {
-    return p.call.work.counts->num_many * p.call.num_kv_heads;
-}
-
 // A unit = item x KV head. The first item is loaded beside the counts, not after them.
 template <class T, int head_dim, int consumers, bool whole>
 __global__ void __launch_bounds__(ManyTile<head_dim, consumers>::threads, 1)
@@ -22,12 +18,12 @@ __global__ void __launch_bounds__(ManyTile<head_dim, consumers>::threads, 1)
                  const __grid_constant__ CUtensorMap v_map) {
     using Tile = ManyTile<head_dim, consumers>;
     extern __shared__ __align__(1024) char relay_smem[];
-    auto& smem = *reinterpret_cast<Smem<head_dim, consumers>*>(relay_smem);
+    auto& smem = *reinterpret_cast<Smem<Tile>*>(relay_smem);
     ptx::let_next_kernel_start();
     const int first = ptx::cta_index();
-    const ItemHead first_item =
-        load_now(&p.call.work.items[min(p.by_kv_heads.divide(first), p.max_items - 1)].head);
-    if (first >= many_units(p))
+    const ItemStart first_item(p.call.work, min(p.by_kv_heads.divide(first), p.max_items - 1));
+    const int units = p.call.work.counts->num_many * p.call.num_kv_heads;
+    if (first >= units)
         return;
     if (threadIdx.x == 0) {
         ptx::prefetch_map(&k_map);
@@ -40,34 +36,33 @@ __global__ void __launch_bounds__(ManyTile<head_dim, consumers>::threads, 1)
     }
     __syncthreads();
     const auto all_units = [&](auto& role) {
-        ItemHead item = first_item;
-        int unit = ptx::cta_index();
-        while (true) {
+        ItemStart item = first_item;
+        for (int unit = first; unit < units;) {
             const int kv_head = unit - p.by_kv_heads.divide(unit) * p.call.num_kv_heads;
             if constexpr (consumers > 1) {
                 role.run(item, kv_head, 0);
             } else {
-                for (int tile = 0; tile * k_group_rows < item.item.num_tokens * p.group; ++tile)
+                for (int tile = 0; tile * k_group_rows < item.head.item.num_tokens * p.group;
+                     ++tile)
                     role.run(item, kv_head, tile);
             }
             unit += gridDim.x;
-            if (unit >= many_units(p))
-                break;
-            item = load_now(&p.call.work.items[p.by_kv_heads.divide(unit)].head);
+            if (unit < units)
+                item = ItemStart(p.call.work, p.by_kv_heads.divide(unit));
         }
     };
     // The consumers come first: warpgroup products want warps from a multiple of four on.
     if (threadIdx.x < Tile::consumer_threads) {
         if constexpr (consumers > 1)
             ptx::raise_registers<Tile::consumer_registers>();
-        Consumer<T, head_dim, consumers, whole> consumer(p, smem);
+        Consumer<T, head_dim, Tile, whole> consumer(p, smem);
         all_units(consumer);
-    } else {
-        if constexpr (consumers > 1)
-            ptx::lower_registers<Tile::producer_registers>();
-        if (threadIdx.x >= Tile::consumer_threads + k_warp)
-            return;
-        Producer<T, head_dim, consumers> producer(p, &k_map, &v_map, smem);
+        return;
+    }
+    if constexpr (consumers > 1)
+        ptx::lower_registers<Tile::producer_registers>();
+    if (threadIdx.x < Tile::consumer_threads + k_warp) {
+        Producer<T, head_dim, Tile> producer(p, &k_map, &v_map, smem);
         all_units(producer);
     }
 }
@@ -91,17 +86,16 @@ template <class T, int head_dim, int warps>
 __global__ void __launch_bounds__(warps* k_warp, few_ctas<head_dim, warps>)
     few_kernel(const __grid_constant__ KernelParams p) {
     extern __shared__ __align__(16) char few_smem[];
-    ptx::let_next_kernel_start();
     prefetch_records<warps * k_warp>(p);
     for (int unit = blockIdx.x;; unit += gridDim.x) {
         const int offset = p.by_kv_heads.divide(unit);
         // The host's guess of where these items begin lets the first load start at once.
         int index = p.first_few + offset;
-        ItemHead item = load_now(&p.call.work.items[min(index, p.max_items - 1)].head);
+        ItemStart item(p.call.work, min(index, p.max_items - 1));
         const int first = p.call.work.counts->num_many;
         if (first != p.first_few) {
             index = first + offset;
-            item = load_now(&p.call.work.items[min(index, p.max_items - 1)].head);
+            item = ItemStart(p.call.work, min(index, p.max_items - 1));
         }
         if (index >= p.call.work.counts->num_items)
             break;

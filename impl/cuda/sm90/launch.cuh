@@ -11,7 +11,8 @@ namespace relayattn::cuda::sm90 {
 template <class T, int head_dim, int consumers, bool whole>
 void launch_relay(const KernelParams& p, const LaunchBounds& bounds, cudaStream_t stream) {
     static std::atomic<uint64_t> allowed{0};
-    constexpr int bytes = sizeof(Smem<head_dim, consumers>);
+    using Tile = ManyTile<head_dim, consumers>;
+    constexpr int bytes = sizeof(Smem<Tile>);
     const auto kernel = relay_kernel<T, head_dim, consumers, whole>;
     allow_smem(kernel, bytes, allowed);
     CUtensorMap k_map, v_map;
@@ -23,7 +24,7 @@ void launch_relay(const KernelParams& p, const LaunchBounds& bounds, cudaStream_
     const int units =
         std::max(bounds.num_many * p.call.num_kv_heads, bounds.replayed ? bounds.num_sms / 2 : 0);
     const int grid = std::min(units, bounds.num_sms);
-    kernel<<<grid, ManyTile<head_dim, consumers>::threads, bytes, stream>>>(p, k_map, v_map);
+    kernel<<<grid, Tile::threads, bytes, stream>>>(p, k_map, v_map);
 }
 
 constexpr int k_sm_smem = 227 * 1024;  // shared memory of an SM's CTAs, without
@@ -49,7 +50,7 @@ inline Relay relay_of(const KernelParams& p, const LaunchBounds& bounds) {
 // relay: else the first SMs with room would take them all.
 template <int head_dim>
 int few_smem_bytes(const KernelParams& p, const LaunchBounds& bounds, Relay relay, int units) {
-    constexpr int relay_bytes = sizeof(Smem<head_dim, 1>) + k_cta_smem;
+    constexpr int relay_bytes = sizeof(Smem<ManyTile<head_dim, 1>>) + k_cta_smem;
     if (relay == Relay::none)
         return 0;
     int sms = bounds.num_sms, room = k_sm_smem;
@@ -101,7 +102,7 @@ void launch_dim(const AttendParams& call, const LaunchBounds& bounds, cudaStream
     else if (few_units > 0 || bounds.replayed)
         launch_few<T, head_dim, 4>(p, bounds, relay, stream);
     if (bounds.replayed || bounds.num_merged > 0 || bounds.padded_tokens > 0 || p.call.k.data)
-        launch_finish(finish_kernel<T, head_dim>, p, bounds, stream, true);
+        launch_finish<head_dim>(finish_kernel<T, head_dim>, p, bounds, stream, true);
 }
 
 template <class T>

@@ -61,10 +61,8 @@ struct StepCursor {
     }
 };
 
-template <class T, int head_dim, int consumers>
+template <class T, int head_dim, class Tile>
 struct Producer {
-    using Tile = ManyTile<head_dim, consumers>;
-
     static constexpr int32_t no_page = -1;
 
     struct Box {  // of this lane
@@ -73,22 +71,30 @@ struct Producer {
 
     const KernelParams& p;
     const CUtensorMap *const k_map, *const v_map;
-    Smem<head_dim, consumers>& smem;
+    Smem<Tile>& smem;
     const int lane;
     RingPlace<Tile::stages> place;
 
     __device__ __forceinline__ Producer(const KernelParams& params, const CUtensorMap* k,
-                                        const CUtensorMap* v, Smem<head_dim, consumers>& shared)
+                                        const CUtensorMap* v, Smem<Tile>& shared)
         : p(params), k_map(k), v_map(v), smem(shared), lane(threadIdx.x % k_warp) {}
 
     __device__ __forceinline__ int32_t box_slots() const { return box_slots_of(p.call.page_size); }
 
-    __device__ __forceinline__ Box box_of(const StepCursor<Tile::step>& at) const {
+    // The pages of an item's first step come from its record, if they are there. Later ones are
+    // asked for a step early, so nothing here may wait for them.
+    template <bool first>
+    __device__ __forceinline__ Box box_of(const ItemStart& start,
+                                          const StepCursor<Tile::step>& at) const {
         Box box;
         const int32_t slot = at.slot + lane * box_slots();
+        const int32_t index = p.by_page_size.divide(slot);
+        const int32_t held = first ? __shfl_sync(~0u, start.page, index) : no_page;
         if (lane * box_slots() < Tile::step && slot < at.end && slot + box_slots() > at.first) {
-            const int32_t index = p.by_page_size.divide(slot);
-            box.page = p.call.work.page_table[at.table + index];
+            if (first && at.table == start.table)
+                box.page = held;
+            else
+                box.page = p.call.work.page_table[at.table + index];
             box.slot = slot - index * p.call.page_size;
         }
         return box;
@@ -147,13 +153,14 @@ struct Producer {
 
     // The same for every row tile. A step's page ids are asked for before the step ahead of it
     // waits for its stages.
-    __device__ __forceinline__ void run(const ItemHead& head, int kv_head, int) {
+    __device__ __forceinline__ void run(const ItemStart& start, int kv_head, int) {
+        const ItemHead& head = start.head;
         StepCursor<Tile::step> cursor(p.call, head);
         const int32_t append_from = append_begin(p.call, head.append_from);
         Box next;
         bool empty = cursor.done();
         if (!empty)
-            next = box_of(cursor);
+            next = box_of<true>(start, cursor);
         while (empty || !cursor.done()) {
             const Box box = next;
             int4 step = make_int4(0, 0, 0, 0);
@@ -165,7 +172,7 @@ struct Producer {
                            step.x + step.z, kv_head);
                 cursor.advance(p.call);
                 if (!cursor.done())
-                    next = box_of(cursor);
+                    next = box_of<false>(start, cursor);
             }
             step.w = cursor.done();
             put(k_map, box, kv_head, step);

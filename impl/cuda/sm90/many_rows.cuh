@@ -17,13 +17,13 @@ constexpr int k_all_consumers_barrier = 1;
 constexpr int k_one_consumer_barrier = 2;  // and the next, one for each warpgroup
 
 // `whole`: with what few models and steps ask for, soft-cap, ALiBi and tree masks.
-template <class T, int head_dim, int consumers, bool whole>
+template <class T, int head_dim, class Tile, bool whole>
 struct Consumer {
-    using Tile = ManyTile<head_dim, consumers>;
+    static constexpr int consumers = Tile::consumers;
     static constexpr int outputs = Tile::dim / 2;
 
     const KernelParams& p;
-    Smem<head_dim, consumers>& smem;
+    Smem<Tile>& smem;
     const int thread;  // in its warpgroup
     RingPlace<Tile::stages> place;
     int row_tile;  // of the item; with one consumer only
@@ -33,8 +33,7 @@ struct Consumer {
     uint32_t weights[Tile::step / 4];
     float o[outputs];
 
-    __device__ __forceinline__ Consumer(const KernelParams& params,
-                                        Smem<head_dim, consumers>& shared)
+    __device__ __forceinline__ Consumer(const KernelParams& params, Smem<Tile>& shared)
         : p(params), smem(shared), thread(static_cast<int>(threadIdx.x) % k_group_threads) {}
 
     // The warpgroup among the consumers; made anew where it is needed, for want of registers.
@@ -52,31 +51,44 @@ struct Consumer {
         return first_row() + thread / k_warp * 16 + thread % k_warp / 4;
     }
 
-    // By asynchronous copies, so that all are under way at once.
+    // By asynchronous copies, so that all are under way at once. The work waits for them, and for
+    // every instruction that runs for the first time: a short loop that only adds.
     __device__ __forceinline__ void load_q(const Item& item, int kv_head) {
-        constexpr int row_chunks = Tile::dim / 8;
-        constexpr int copies = k_group_rows * row_chunks / k_group_threads;
+        constexpr int row_chunks = Tile::dim / 8, rows = k_group_threads / row_chunks;
         // All four warps are done with the Q of the last item.
         ptx::barrier(k_one_consumer_barrier + group(), k_group_threads);
         const uint32_t to = ptx::shared_address(smem.q[group()]);
         const int chunk = thread % row_chunks;
-#pragma unroll 4
-        for (int i = 0; i < copies; ++i) {
-            const int row = q_row(i);
-            const Row from = row_of(p, item, kv_head, first_row() + row);
-            const bool valid = from.token >= 0 && chunk * 8 < head_dim;
-            const T* q = static_cast<const T*>(p.call.q.data) + from.token * p.call.q.token_stride +
-                         from.head * p.call.q.head_stride + chunk * 8;
+        const int64_t token_stride = p.call.q.token_stride, head_stride = p.call.q.head_stride;
+        const T* const q =
+            static_cast<const T*>(p.call.q.data) + chunk * 8 + kv_head * p.group * head_stride;
+        int row = thread / row_chunks;
+        int token = p.by_group.divide(first_row() + row);
+        int head = first_row() + row - token * p.group;
+        const int token_step = p.by_group.divide(rows), head_step = rows - token_step * p.group;
+        const int64_t step = token_step * token_stride + head_step * head_stride;
+        const int64_t wrap = token_stride - p.group * head_stride;
+        const bool in_turn = item.first_token < 0;  // the item's tokens follow each other
+        const T* from =
+            q + (in_turn ? ~item.first_token + token : 0) * token_stride + head * head_stride;
+#pragma unroll 1
+        for (; row < k_group_rows; row += rows) {
+            const bool valid = token < item.num_tokens && chunk * 8 < head_dim;
+            if (!in_turn && valid)
+                from = q + p.call.work.token_of(item, token) * token_stride + head * head_stride;
             ptx::copy_async_16_or_zeros(to + chunk / 8 * Tile::q_block_bytes + row * k_swizzle_row +
                                             ((chunk % 8) ^ (row % 8)) * 16,
-                                        q, valid);
+                                        from, valid);
+            from += step;
+            head += head_step;
+            token += token_step;
+            if (head >= p.group) {
+                head -= p.group;
+                ++token;
+                from += wrap;
+            }
         }
         ptx::copy_async_commit();
-    }
-
-    __device__ __forceinline__ int q_row(int copy) const {
-        constexpr int row_chunks = Tile::dim / 8;
-        return thread / row_chunks + copy * (k_group_threads / row_chunks);
     }
 
     __device__ __forceinline__ void wait_q() const {
@@ -232,17 +244,26 @@ struct Consumer {
         } while (!last);
     }
 
-    __device__ __forceinline__ void run(const ItemHead& head, int kv_head, int tile) {
+    __device__ __forceinline__ void run(const ItemStart& start, int kv_head, int tile) {
         if constexpr (consumers == 1)
             row_tile = tile;
-        const Item& item = head.item;
+        const Item& item = start.head.item;
         if (group() >= groups_of(item)) {
             follow_ring();
             return;
         }
         begin(item, kv_head);
         attend(item, kv_head);
-        store_tile<T, head_dim>(p, item, kv_head, tile_row(), softmax, o);
+        store(item, kv_head);
+    }
+
+    // Q has been read, and its memory serves to turn the rows.
+    __device__ __forceinline__ void store(const Item& item, int kv_head) {
+        using Turned = TurnedRows<head_dim>;
+        static_assert(sizeof(Turned) * (k_group_threads / k_warp) <= sizeof(smem.q[0]));
+        ptx::barrier(k_one_consumer_barrier + group(), k_group_threads);
+        auto* const turned = reinterpret_cast<Turned*>(smem.q[group()]);
+        store_tile<T, head_dim>(p, item, kv_head, tile_row(), softmax, o, turned[thread / k_warp]);
     }
 };
 

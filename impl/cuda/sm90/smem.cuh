@@ -6,24 +6,22 @@
 
 namespace relayattn::cuda::sm90 {
 
-template <int head_dim, int consumers>
+template <class Tile>
 struct Smem {
-    using Tile = ManyTile<head_dim, consumers>;
+    static constexpr int alignment = 1024;
     // First, because the swizzle's atoms want addresses of multiples of 1024.
     char stages[Tile::stages][Tile::stage_bytes];  // K and V steps, in the order of their use
-    char q[consumers][Tile::q_group_bytes];
+    char q[Tile::consumers][Tile::q_group_bytes + alignment];  // and room for its output's padding
     uint64_t full[Tile::stages];
     uint64_t empty[Tile::stages];
     int4
         steps[Tile::stages];  // of the K steps: position of slot 0, valid slots [y, z), w: the last
 
-    static constexpr int alignment = 1024;
     static constexpr int max_bytes = 227 * 1024;
 };
 
-static_assert(sizeof(Smem<64, 2>) <= Smem<64, 2>::max_bytes);
-static_assert(sizeof(Smem<96, 2>) <= Smem<96, 2>::max_bytes);
-static_assert(sizeof(Smem<128, 2>) <= Smem<128, 2>::max_bytes);
-static_assert(sizeof(Smem<256, 2>) <= Smem<256, 2>::max_bytes);
+template <int head_dim>
+constexpr bool fits = sizeof(Smem<ManyTile<head_dim, 2>>) <= Smem<ManyTile<head_dim, 2>>::max_bytes;
+static_assert(fits<64> && fits<96> && fits<128> && fits<256>);
 
 }  // namespace relayattn::cuda::sm90

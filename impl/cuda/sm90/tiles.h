@@ -16,8 +16,9 @@ constexpr int k_swizzle_row = 128;
 constexpr int k_max_box_slots = 64;
 
 // With one consumer a CTA leaves room on its SM for few-row CTAs beside it.
-template <int head_dim, int consumers>
+template <int head_dim, int num_consumers>
 struct ManyTile {
+    static constexpr int consumers = num_consumers;
     // Columns in shared memory: 96 is padded with the copy engine's zeros.
     static constexpr int dim = head_dim <= 64 ? 64 : head_dim <= 128 ? 128 : 256;
     static constexpr int step = dim == 256 || consumers == 1 ? 64 : 128;  // tokens
@@ -36,8 +37,8 @@ struct ManyTile {
     // only warpgroups hand registers over.
     static constexpr int producer_threads = consumers == 1 ? k_warp_threads : k_group_threads;
     // Registers per thread that the roles take then: together what the launch gave them.
-    static constexpr int producer_registers = dim == 256 ? 40 : 56;
-    static constexpr int consumer_registers = dim == 256 ? 232 : 224;
+    static constexpr int producer_registers = 56;
+    static constexpr int consumer_registers = 224;
     static constexpr int consumer_threads = consumers * k_group_threads;
     static constexpr int threads = consumer_threads + producer_threads;
 };
