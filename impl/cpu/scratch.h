@@ -23,18 +23,19 @@ constexpr int64_t k_q_stride = 256 + 16;
 constexpr int64_t k_pair_stride = k_max_columns / 2 + 16;  // of words of two probabilities
 
 struct Scratch {
-    float* scores;  // [k_group_rows][k_score_stride]
-    float* pairs;   // [k_group_rows][k_pair_stride]
-    float* q;       // [k_max_rows][k_q_stride], scaled
-    float* o;       // [k_max_rows][o_stride]
-    float* l;       // [k_max_rows][16]: lanes of the sum
-    float* m;       // [k_max_rows + 16]: read in whole vectors
+    float* scores;       // [k_group_rows][k_score_stride]
+    float* pairs;        // [k_group_rows][k_pair_stride]
+    float* q;            // [k_max_rows][k_q_stride], scaled
+    float* o;            // [k_max_rows][o_stride]
+    float* l;            // [k_max_rows][16]: lanes of the sum
+    float* m;            // [k_max_rows + 16]: read in whole vectors
+    float* more_scores;  // as many as scores: of tiles, two groups' lie beside each other
     int64_t o_stride;
 };
 
 static constexpr int64_t scratch_bytes(int64_t head_dim_v) {
     const int64_t row = k_q_stride + round_up(head_dim_v, k_lane) + 16 + 1;
-    return 4 * (k_group_rows * (k_score_stride + k_pair_stride) + k_max_rows * row + 16);
+    return 4 * (k_group_rows * (2 * k_score_stride + k_pair_stride) + k_max_rows * row + 16);
 }
 
 static inline Scratch carve_scratch(void* memory, int64_t head_dim_v) {
@@ -46,6 +47,7 @@ static inline Scratch carve_scratch(void* memory, int64_t head_dim_v) {
     s.o = s.q + k_max_rows * k_q_stride;
     s.l = s.o + k_max_rows * s.o_stride;
     s.m = s.l + k_max_rows * 16;
+    s.more_scores = s.m + k_max_rows + 16;
     return s;
 }
 

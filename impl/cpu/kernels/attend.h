@@ -1,89 +1,17 @@
 // One item on one KV head: for each step of its KV, for each tile of its rows, scores, softmax and
-// the weighted sum of V. Row r is query token r / G of the item under the head's query head r % G.
+// the weighted sum of V.
 //
 // A step's K and V come from memory once and from L2 for every further tile; a tile's scores stay
 // in L1.
 #pragma once
 
-#include "impl/cpu/kernels/finish.h"
+#include "impl/cpu/kernels/attend_tiles.h"
 #include "impl/cpu/kernels/products.h"
-#include "impl/cpu/kernels/softmax.h"
 #include "impl/cpu/kernels/tails.h"
+#include "impl/cpu/kernels/unit.h"
 
 namespace relayattn::cpu {
 namespace {
-
-struct Unit {
-    const AttendJob& job;
-    const Item& item;
-    int64_t head;
-    WorkUnit upcoming;
-    bool cached;  // its KV, before it begins
-    Scratch scratch;
-    int64_t first_row, rows;
-
-    // Of the item's query tokens, the one that row r (counted from first_row) belongs to.
-    int64_t index_of(int64_t r) const { return (first_row + r) / job.group_size; }
-    int64_t token_of(int64_t r) const { return job.item_tokens[item.first_token + index_of(r)]; }
-    int64_t q_head_of(int64_t r) const {
-        return head * job.group_size + (first_row + r) % job.group_size;
-    }
-};
-
-template <class V, class T>
-inline void start_rows(const Unit& u) {
-    const Scratch& s = u.scratch;
-    for (int64_t r = 0; r < u.rows; ++r) {
-        const char* q = row_at(u.job.q, u.token_of(r), u.q_head_of(r));
-        if constexpr (is_dot<T>) {  // exact: the scores are scaled instead
-            __builtin_memcpy(s.q + r * k_q_stride, q,
-                             static_cast<uint64_t>(u.job.layout.head_dim_k) * sizeof(T));
-        } else {
-            read_row<V>(u.job.q_dtype, q, u.job.layout.head_dim_k, u.job.q_scale,
-                        s.q + r * k_q_stride);
-        }
-        s.m[r] = -k_infinity;
-    }
-    const auto bytes = [](int64_t floats) { return static_cast<uint64_t>(floats) * sizeof(float); };
-    __builtin_memset(s.o, 0, bytes(u.rows * s.o_stride));
-    __builtin_memset(s.l, 0, bytes(u.rows * 16));
-}
-
-inline bool sees(const Unit& u, int64_t first, int64_t rows, const Step& step) {
-    for (int64_t t = u.index_of(first); t <= u.index_of(first + rows - 1); ++t) {
-        const QueryToken& q = u.job.tokens[u.job.item_tokens[u.item.first_token + t]];
-        if (q.visible_begin < step.end_position() && q.visible_end > step.begin_position()) {
-            return true;
-        }
-    }
-    return false;
-}
-
-// What lies between the product and the softmax.
-template <class V, class T>
-inline void shape_row(const Unit& u, int64_t row, const Step& step, float* scores) {
-    const AttendJob& job = u.job;
-    if constexpr (is_dot<T>) {
-        scale_row<V>(scores, step.columns, job.q_scale);
-    }
-    if (job.score_cap > 0) {
-        cap_row<V>(scores, step.columns, job.score_cap);
-    }
-    const int64_t token = u.token_of(row);
-    const QueryToken& q = job.tokens[token];
-    if (job.alibi_slopes != nullptr) {
-        add_alibi<V>(step, scores, job.alibi_slopes[u.q_head_of(row)] * k_log2_e, q.position);
-    }
-    if (u.item.masked != 0) {
-        hide_outside(step, scores, q.visible_begin, q.visible_end);
-        if (u.item.tree != 0) {
-            hide_branches(step, scores, job.tree_mask + token * job.tree_stride, q.new_begin,
-                          q.visible_end);
-        }
-    } else if (step.ragged) {
-        hide_outside(step, scores, step.begin_position(), step.end_position());
-    }
-}
 
 // Consecutive rows that go through a step together.
 template <class V, class T>
@@ -91,11 +19,11 @@ struct Tile {
     int64_t begin, rows;
     const Products<V, T>* products;
     float* scores;
-    Levels<V, most_rows<V, T>()> levels;
+    Levels<V, V::max_rows> levels;
     // Of a product that takes pairs: the probabilities as words, and a bit for each pair with a
     // large one.
     float* words;
-    uint64_t large[most_rows<V, T>()];
+    uint64_t large[V::max_rows];
 };
 
 template <class V, class T>
@@ -105,13 +33,10 @@ struct Group {
     int64_t wide = 1;  // largest of the tiles'
 };
 
-// Scores of pairs of bf16 come unscaled: as a rule the exponent's own multiplication scales them.
 template <class V, class T>
 inline void soften(const Unit& u, Tile<V, T>& tile, const Step& step) {
-    const AttendJob& job = u.job;
-    const bool shaped = u.item.masked != 0 || step.ragged || job.score_cap > 0 ||
-                        job.alibi_slopes != nullptr || (is_dot<T> && !(job.q_scale > 0));
-    const float factor = is_dot<T> && !shaped ? job.q_scale : 1.0f;
+    const bool shaped = needs_shape<T>(u, step);
+    const float factor = is_dot<T> && !shaped ? u.job.q_scale : 1.0f;
     for (float& top : tile.levels.tops) {
         top = -k_infinity;
     }
@@ -173,7 +98,7 @@ inline void attend_group(const Unit& u, Group<V, T>& group, const Step& step, bo
 // What the products of a step have left out.
 template <class V, class T>
 inline void add_rests(const Unit& u, const Tile<V, T>& tile, const Step& step) {
-    const Places<most_rows<V, T>()> places(tile.large, tile.rows);
+    const Places<V::max_rows> places(tile.large, tile.rows);
     const RoundedRows rows{tile.scores, tile.words, u.scratch.o + tile.begin * u.scratch.o_stride,
                            u.scratch.o_stride};
     if (step.ragged) {
@@ -183,24 +108,10 @@ inline void add_rests(const Unit& u, const Tile<V, T>& tile, const Step& step) {
     }
 }
 
-template <class V>
-inline void write_rows(const Unit& u) {
-    const Scratch& s = u.scratch;
-    for (int64_t r = 0; r < u.rows; ++r) {
-        const float* o = s.o + r * s.o_stride;
-        const float l = V::hsum(V::load(s.l + r * 16));
-        if (u.item.partial < 0) {
-            write_result<V>(u.job, u.token_of(r), u.q_head_of(r), o, s.m[r], l);
-        } else {
-            write_partial(u.job, u.item.partial + u.index_of(r), u.q_head_of(r), o, s.m[r], l);
-        }
-    }
-}
-
 template <class V, class T>
 inline void attend_step(const Unit& u, const Step& step, Ahead* ahead) {
     // Tiles of nearly equal height, so that none is left with a row or two.
-    const int64_t tiles = (u.rows + most_rows<V, T>() - 1) / most_rows<V, T>();
+    const int64_t tiles = (u.rows + V::max_rows - 1) / V::max_rows;
     bool first = true;
     for (int64_t t = 0; t < tiles;) {
         Group<V, T> group;
@@ -214,7 +125,7 @@ inline void attend_step(const Unit& u, const Step& step, Ahead* ahead) {
             tile.begin = begin;
             tile.rows = rows;
             tile.products = products_of<V, T>(rows, u.cached);
-            const int64_t place = group.num_tiles * most_rows<V, T>();
+            const int64_t place = group.num_tiles * V::max_rows;
             tile.scores = u.scratch.scores + place * k_score_stride;
             tile.words = u.scratch.pairs + place * k_pair_stride;
             group.wide = group.wide > tile.products->wide ? group.wide : tile.products->wide;
@@ -249,8 +160,17 @@ void attend_rows(const Unit& u, const Beside* beside) {
             Cursor other = pieces_of(u.job, u.job.items[u.upcoming.item]);
             next_step<T>(u.job, u.upcoming.head, other, steps[now ^ 1]);
         }
-        look_ahead(steps[now], steps[now ^ 1]);
-        attend_step<V, T>(u, steps[now], tails.ahead());
+        if constexpr (is_tile<T>) {
+            Stream stream;
+            if (!u.cached) {
+                list_step<T>(u.job.layout, steps[now ^ 1], stream);
+            }
+            tails.add_share(stream);
+            TileStep<V, T>(u, steps[now], stream).run();
+        } else {
+            look_ahead(steps[now], steps[now ^ 1]);
+            attend_step<V, T>(u, steps[now], tails.ahead());
+        }
         tails.after_step();
     }
     tails.finish();

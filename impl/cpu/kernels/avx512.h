@@ -39,6 +39,16 @@ struct Avx512 {
     }
     static F scale_floor(F p, F a) { return _mm512_scalef_ps(p, a); }
     static float hmax(F a) { return _mm512_reduce_max_ps(a); }
+    // Lane r is the largest lane of row r.
+    static F hmax_each(const F (&rows)[width]) {
+        F fours[4];  // four rows each, side by side in every quarter
+        for (int i = 0; i < 4; ++i) {
+            fours[i] = side_by_side(max_of_halves(rows[4 * i], rows[4 * i + 1]),
+                                    max_of_halves(rows[4 * i + 2], rows[4 * i + 3]));
+        }
+        return max_of_quarters(max_of_quarters(fours[0], fours[1]),
+                               max_of_quarters(fours[2], fours[3]));
+    }
     static float hsum(F a) { return _mm512_reduce_add_ps(a); }
 
     static F widen(const float* p) { return load(p); }
@@ -71,6 +81,22 @@ struct Avx512 {
             _mm512_mask_or_epi32(_mm512_add_epi32(x, half), nan, x, _mm512_set1_epi32(0x400000));
         _mm256_storeu_si256(reinterpret_cast<__m256i*>(p),
                             _mm512_cvtepi32_epi16(_mm512_srli_epi32(bits, 16)));
+    }
+
+  private:
+    // In every quarter: a, b, a, b, the larger of its lanes 0 and 2, then of 1 and 3.
+    static F max_of_halves(F a, F b) {
+        return max(_mm512_unpacklo_ps(a, b), _mm512_unpackhi_ps(a, b));
+    }
+    // In every quarter: a, b of `ab`, then of `cd`.
+    static F side_by_side(F ab, F cd) {
+        const __m512d x = _mm512_castps_pd(ab), y = _mm512_castps_pd(cd);
+        return max(_mm512_castpd_ps(_mm512_unpacklo_pd(x, y)),
+                   _mm512_castpd_ps(_mm512_unpackhi_pd(x, y)));
+    }
+    // The larger of the quarters 0 and 1, and of 2 and 3, of a; then those of b.
+    static F max_of_quarters(F a, F b) {
+        return max(_mm512_shuffle_f32x4(a, b, 0x88), _mm512_shuffle_f32x4(a, b, 0xdd));
     }
 };
 

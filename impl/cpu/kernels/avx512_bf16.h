@@ -34,6 +34,12 @@ struct Avx512Bf16 : Avx512 {
         const __m512i large = _mm512_subs_epu16(sum, _mm512_set1_epi16(k_least));
         return _mm512_test_epi32_mask(large, large);
     }
+    // Both as sums of two bf16: the upper halves of their bits, and what those leave.
+    static void store_split(float* to, float* rests, F low, F high) {
+        const F low_upper = upper_half(low), high_upper = upper_half(high);
+        _mm512_storeu_si512(to, round_pairs(low_upper, high_upper));
+        _mm512_storeu_si512(rests, round_pairs(sub(low, low_upper), sub(high, high_upper)));
+    }
     static F load_pairs_of(F word, const void* p) {
         const __m512i factors = _mm512_castps_si512(word);
         return _mm512_castsi512_ps(
@@ -59,6 +65,10 @@ struct Avx512Bf16 : Avx512 {
                                                         22, 24, 26, 28, 30, 32, 34, 36, 38, 40, 42,
                                                         44, 46, 48, 50, 52, 54, 56, 58, 60, 62};
         return _mm512_load_si512(at);
+    }
+    static F upper_half(F a) {
+        return _mm512_and_ps(a,
+                             _mm512_castsi512_ps(_mm512_set1_epi32(static_cast<int>(0xffff0000))));
     }
     static __m512i round_pairs(F low, F high) {
         return reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(high, low));

@@ -1,7 +1,7 @@
 // What products bring into the caches while they work.
 #pragma once
 
-#include "impl/cpu/kernels/steps.h"
+#include "impl/cpu/kernels/stream.h"
 
 namespace relayattn::cpu {
 namespace {
@@ -59,6 +59,24 @@ class Ahead {
         range.at += bytes;
         done_ += range.at >= range.end ? 1 : 0;
         return fetch;
+    }
+
+    // This part of what is left, in whole lines.
+    void move(double part, Stream& stream) {
+        int64_t left = 0;
+        for (int64_t i = done_; i < count_; ++i) {
+            left += ranges_[i].end - ranges_[i].at;
+        }
+        auto bytes = static_cast<int64_t>(static_cast<double>(left) * part) + k_cache_line;
+        while (bytes > 0 && !empty()) {
+            Range& range = ranges_[done_];
+            const int64_t in_range = range.end - range.at;
+            const int64_t some = in_range < bytes ? in_range : round_up(bytes, k_cache_line);
+            stream.add(reinterpret_cast<const void*>(range.at), some);
+            range.at += some;
+            bytes -= some;
+            done_ += range.at >= range.end ? 1 : 0;
+        }
     }
 
   private:

@@ -15,6 +15,7 @@
 //   add_pairs(sum, a, b)                             sum += a0 * b0 + a1 * b1, per lane
 //   store_pairs(p, low, high)                        both rounded to bf16, side by side; returns a
 //                                                    bit for each pair with a large rest
+//   store_split(p, rests, low, high)                 each as the sum of two bf16, side by side
 //   rest_of_pair(p, word)                            p[0] and p[1] minus what they were rounded to
 //   load_pairs_of(word, p)                           pairs, but 0 where the factor in word is 0
 //   has_tiles                                        a unit of tiles, too: V::Tiles (see tiles.h)

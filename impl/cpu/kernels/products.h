@@ -6,7 +6,7 @@
 #pragma once
 
 #include "impl/cpu/kernels/fetch.h"
-#include "impl/cpu/kernels/tiles.h"
+#include "impl/cpu/scratch.h"
 
 namespace relayattn::cpu {
 namespace {
@@ -80,9 +80,6 @@ template <class V, class T, int U, int MR, int WIDE, int LS>
 template <class V, class T, int MR, int WIDE>
 void score_blocks(const PackedLayout& layout, const float* q, const void* const* blocks,
                   Fetch fetch, float* scores) {
-    if constexpr (is_tile<T>) {
-        return score_tiles<V, T, WIDE>(layout, q, blocks, fetch, scores);
-    }
     constexpr int U = interleave<T>;
     constexpr int in_block = k_lane / V::width;
     typename V::F acc[MR][WIDE * in_block];
@@ -189,10 +186,6 @@ void weigh_panels(const PackedLayout& layout, const Step& step, const float* p, 
         return share.of(step.next_k[s], first_panel * panel_bytes, WIDE * panel_bytes,
                         k_row_bytes<T>);
     };
-    if constexpr (is_tile<T>) {
-        return weigh_tiles<V, T, WIDE>(layout, step, p, first_panel, alpha, fetch_of, MR, o,
-                                       o_stride);
-    }
     constexpr int vectors = WIDE * k_lane / V::width;
     typename V::F acc[MR][vectors];
     o += first_panel * k_lane;
@@ -224,9 +217,6 @@ constexpr int k_in_order = 4;
 
 template <class V, class T, int MR, bool CACHED>
 constexpr int wide_of() {
-    if (is_tile<T>) {
-        return k_tile_wide;
-    }
     if (MR <= k_in_order && !CACHED) {
         return 1;
     }
@@ -290,18 +280,12 @@ void weigh_tile(const PackedLayout& layout, const Step& step, const float* p, in
     }
 }
 
-// Rows of one tile, at most.
-template <class V, class T>
-constexpr int most_rows() {
-    return is_tile<T> ? k_tile_rows : V::max_rows;
-}
-
 // Indexed by the rows of the tile; for KV that the caches hold, or do not.
 template <class V, class T, bool CACHED>
 struct ProductsByRows {
-    Products<V, T> of[most_rows<V, T>() + 1];
+    Products<V, T> of[V::max_rows + 1];
 
-    constexpr ProductsByRows() : of{} { fill<most_rows<V, T>()>(); }
+    constexpr ProductsByRows() : of{} { fill<V::max_rows>(); }
 
     template <int MR>
     constexpr void fill() {

@@ -108,8 +108,9 @@ template <class V, class T, class P>
     }
 }
 
+// In lanes.
 template <class V>
-inline float top_of(const float* scores, int64_t columns) {
+inline typename V::F lanes_top(const float* scores, int64_t columns) {
     auto top = V::load(scores);
     auto other = top;  // two chains
     int64_t c = V::width;
@@ -120,7 +121,12 @@ inline float top_of(const float* scores, int64_t columns) {
     for (; c < columns; c += V::width) {
         top = V::max(top, V::load(scores + c));
     }
-    return V::hmax(V::max(top, other));
+    return V::max(top, other);
+}
+
+template <class V>
+inline float top_of(const float* scores, int64_t columns) {
+    return V::hmax(lanes_top<V>(scores, columns));
 }
 
 // The references of a tile's exponents in a step: m becomes the larger of itself and factor * top.
@@ -165,6 +171,50 @@ inline void softmax_row(float* scores, float* words, uint64_t& large, int64_t co
         return p;
     });
     V::store(l, sum);
+}
+
+// From a row's words of rounded-off probabilities to those of what is missing.
+constexpr int64_t k_rest_words = k_max_columns / 2;
+
+// The same for probabilities that are split into two bf16: words of each lie in place of the
+// scores. N vectors of words; when `odd`, the last one's upper half stands for no column.
+template <class V, int N>
+[[gnu::noinline]] void softmax_split(float* scores, bool odd, float factor, float base, float alpha,
+                                     float* l) {
+    typename V::F p[2 * N];
+    auto sum = V::mul(V::load(l), V::set(alpha));
+#pragma GCC unroll 8
+    for (int i = 0; i < 2 * N; ++i) {
+        p[i] = V::zero();
+        if (i + 1 < 2 * N || !odd) {
+            p[i] = exp2_for_bf16<V>(
+                V::fma(V::load(scores + i * V::width), V::set(factor), V::set(-base)));
+        }
+        sum = V::add(sum, p[i]);
+    }
+#pragma GCC unroll 4
+    for (int i = 0; i < N; ++i) {
+        float* words = scores + i * V::width;
+        V::store_split(words, words + k_rest_words, p[2 * i], p[2 * i + 1]);
+    }
+    V::store(l, sum);
+}
+
+template <class V>
+inline void softmax_split_row(float* scores, int64_t columns, float factor, float base, float alpha,
+                              float* l) {
+    static_assert(k_max_columns == 8 * V::width);
+    const bool odd = columns / V::width % 2 != 0;
+    switch ((columns / V::width + 1) / 2) {
+        case 4:
+            return softmax_split<V, 4>(scores, odd, factor, base, alpha, l);
+        case 3:
+            return softmax_split<V, 3>(scores, odd, factor, base, alpha, l);
+        case 2:
+            return softmax_split<V, 2>(scores, odd, factor, base, alpha, l);
+        default:
+            return softmax_split<V, 1>(scores, odd, factor, base, alpha, l);
+    }
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "impl/cpu/kernels/fetch.h"
+#include "impl/cpu/kernels/stream.h"
 
 namespace relayattn::cpu {
 namespace {
@@ -57,6 +58,14 @@ class Tails {
     // What the next step is to fetch. Not before the step after which they are due: L2 would lose
     // it.
     Ahead* ahead() { return count_ > 0 && due_ + beside_->per_step >= count() ? &ahead_ : nullptr; }
+
+    // What the next step is to fetch of them, for an even pace.
+    void add_share(Stream& stream) {
+        if (count_ > 0) {
+            const double steps = (count() - due_) / beside_->per_step;
+            ahead_.move(steps > 1 ? 1 / steps : 1, stream);
+        }
+    }
 
     void after_step() {
         if (count_ == 0) {

@@ -8,11 +8,15 @@
 //   dot<C, A, B>() store<C>(p, s)
 //
 // All 16 rows are computed; those beyond a tile's own are made of what the scratch holds, and end
-// in the scratch. Whatever its height, a row is the sum of the same terms in the same order.
+// in the scratch. Whatever the rows beside it, a row is the sum of the same terms in the same
+// order.
+//
+// A probability is the sum of two bf16, `high` and the rest: rounded to one, probabilities would
+// double the variance of a bf16 result's error. Both are multiplied with a tile of V once it is
+// loaded.
 #pragma once
 
-#include "impl/cpu/kernels/steps.h"
-#include "impl/cpu/scratch.h"
+#include "impl/cpu/kernels/softmax.h"
 
 namespace relayattn::cpu {
 namespace {
@@ -20,63 +24,143 @@ namespace {
 constexpr int k_tile_rows = 16;
 constexpr int k_tile_terms = 32;     // of one dot
 constexpr int64_t k_tile_line = 64;  // bytes of a row
-constexpr int k_tile_wide = 4;       // sums C at once
-constexpr int k_tile_left = 4, k_tile_right = 5;
+constexpr int k_tile_sums = 4;       // tiles C at once: 1 x 4, or 2 x 2, which loads less
+constexpr int k_tile_left = 4;       // first tile A
+constexpr int k_tile_right = 6;      // first tile B
 
-template <class V, int WIDE>
-[[gnu::always_inline]] inline void zero_tiles() {
+constexpr int64_t tile_stride(int64_t floats) {
+    return floats * static_cast<int64_t>(sizeof(float));
+}
+
+template <class V, int COUNT>
+[[gnu::always_inline]] inline void zero_sums() {
     V::Tiles::template zero<0>();
-    if constexpr (WIDE > 1) {
+    if constexpr (COUNT > 1) {
         V::Tiles::template zero<1>();
+    }
+    if constexpr (COUNT > 2) {
         V::Tiles::template zero<2>();
         V::Tiles::template zero<3>();
     }
 }
 
-template <class V, int I, class Fetch>
-[[gnu::always_inline]] inline void dot_tile(const void* right, Fetch& fetch) {
-    constexpr int tile = k_tile_right + I % 2;
-    V::Tiles::template load<tile>(right, k_tile_line);
-    V::Tiles::template dot<I, k_tile_left, tile>();
-    for (int line = 0; line < k_tile_rows; ++line) {
-        fetch.next();
-    }
-}
-
-// right(i): the tile B of sum i.
-template <class V, int WIDE, class Fetch, class Right>
-[[gnu::always_inline]] inline void dot_tiles(const float* left, int64_t left_stride, Fetch& fetch,
-                                             Right right) {
-    V::Tiles::template load<k_tile_left>(left, left_stride * static_cast<int64_t>(sizeof(float)));
-    dot_tile<V, 0>(right(0), fetch);
+// Sum (i, j) is C number i * WIDE + j; `each` gets i and j as constants.
+template <int TALL, int WIDE, class Each>
+[[gnu::always_inline]] inline void each_sum(Each each) {
+    each.template operator()<0, 0>();
     if constexpr (WIDE > 1) {
-        dot_tile<V, 1>(right(1), fetch);
-        dot_tile<V, 2>(right(2), fetch);
-        dot_tile<V, 3>(right(3), fetch);
+        each.template operator()<0, 1>();
+    }
+    if constexpr (WIDE > 2) {
+        each.template operator()<0, 2>();
+        each.template operator()<0, 3>();
+    }
+    if constexpr (TALL > 1) {
+        each.template operator()<1, 0>();
+        if constexpr (WIDE > 1) {
+            each.template operator()<1, 1>();
+        }
     }
 }
 
-template <class V, int WIDE>
-[[gnu::always_inline]] inline void store_tiles(float* to, int64_t stride) {
-    const int64_t bytes = stride * static_cast<int64_t>(sizeof(float));
-    V::Tiles::template store<0>(to, bytes);
+// Tile B of column J; of four columns, two are loaded at a time.
+template <class V, int J, class Right>
+[[gnu::always_inline]] inline void load_right(Right right) {
+    V::Tiles::template load<k_tile_right + J % 2>(right(J), k_tile_line);
+}
+
+template <class V, int WIDE, class Right>
+[[gnu::always_inline]] inline void load_first(Right right) {
+    load_right<V, 0>(right);
     if constexpr (WIDE > 1) {
-        V::Tiles::template store<1>(to + k_lane, bytes);
-        V::Tiles::template store<2>(to + 2 * k_lane, bytes);
-        V::Tiles::template store<3>(to + 3 * k_lane, bytes);
+        load_right<V, 1>(right);
     }
 }
 
-// Head dims of K are a multiple of k_tile_terms.
-template <class V, class T, int WIDE, class Fetch>
-inline void score_tiles(const PackedLayout& layout, const float* q, const void* const* blocks,
-                        Fetch fetch, float* scores) {
-    zero_tiles<V, WIDE>();
+// Sums += left(i) right(j), the places of tiles A and B. What `between` does lies between loads and
+// dots: instructions retire in order, and those behind a dot would have to wait for the loads, too.
+template <class V, int TALL, int WIDE, class Left, class Right, class Between>
+[[gnu::always_inline]] inline void dot_tiles(Left left, int64_t left_bytes, Right right,
+                                             Between between) {
+    V::Tiles::template load<k_tile_left>(left(0), left_bytes);
+    if constexpr (TALL > 1) {
+        V::Tiles::template load<k_tile_left + 1>(left(1), left_bytes);
+    }
+    load_first<V, WIDE>(right);
+    between();
+    each_sum<TALL, WIDE>([&]<int I, int J>() {
+        if constexpr (J > 1) {
+            load_right<V, J>(right);
+        }
+        V::Tiles::template dot<I * WIDE + J, k_tile_left + I, k_tile_right + J % 2>();
+    });
+}
+
+// The same with left(i, 0) + left(i, 1) for left(i).
+template <class V, int TALL, int WIDE, class Left, class Right, class Between>
+[[gnu::always_inline]] inline void dot_split_tiles(Left left, int64_t left_bytes, Right right,
+                                                   Between between) {
+    if constexpr (TALL == 1) {
+        V::Tiles::template load<k_tile_left>(left(0, 0), left_bytes);
+        V::Tiles::template load<k_tile_left + 1>(left(0, 1), left_bytes);
+        load_first<V, WIDE>(right);
+        between();
+        each_sum<TALL, WIDE>([&]<int I, int J>() {
+            if constexpr (J > 1) {
+                load_right<V, J>(right);
+            }
+            V::Tiles::template dot<J, k_tile_left, k_tile_right + J % 2>();
+            V::Tiles::template dot<J, k_tile_left + 1, k_tile_right + J % 2>();
+        });
+    } else {
+        dot_tiles<V, TALL, WIDE>([&](int i) { return left(i, 0); }, left_bytes, right, between);
+        V::Tiles::template load<k_tile_left>(left(0, 1), left_bytes);
+        V::Tiles::template load<k_tile_left + 1>(left(1, 1), left_bytes);
+        each_sum<TALL, WIDE>([&]<int I, int J>() {
+            V::Tiles::template dot<I * WIDE + J, k_tile_left + I, k_tile_right + J>();
+        });
+    }
+}
+
+// One or two tiles of rows that share the tiles of K and V that are loaded. Their scores lie below
+// each other, and become probabilities where they lie.
+template <class V>
+struct TileGroup {
+    int count = 0;
+    int64_t begin[2], rows[2];
+    float* scores;
+    Levels<V, k_tile_rows> levels[2];
+};
+
+// beat(n) is called once for n dots. Head dims of K are a multiple of k_tile_terms.
+template <class V, class T, int TALL, int WIDE, class Beat>
+inline void score_tiles(const PackedLayout& layout, const float* const (&q)[2],
+                        const void* const* blocks, float* scores, Beat& beat) {
+    zero_sums<V, TALL * WIDE>();
     for (int64_t d = 0; d < layout.head_dim_k; d += k_tile_terms) {
-        dot_tiles<V, WIDE>(q + d / 2, k_q_stride, fetch,
-                           [&](int i) { return static_cast<const T*>(blocks[i]) + d * k_lane; });
+        dot_tiles<V, TALL, WIDE>(
+            [&](int i) { return q[i] + d / 2; }, tile_stride(k_q_stride),
+            [&](int j) { return static_cast<const T*>(blocks[j]) + d * k_lane; },
+            [&] { beat(TALL * WIDE); });
     }
-    store_tiles<V, WIDE>(scores, k_score_stride);
+    each_sum<TALL, WIDE>([&]<int I, int J>() {
+        V::Tiles::template store<I * WIDE + J>(
+            scores + I * k_tile_rows * k_score_stride + J * k_lane, tile_stride(k_score_stride));
+    });
+}
+
+template <class V, class T, int TALL, class Beat>
+inline void score_group(const PackedLayout& layout, const float* const (&q)[2], const Step& step,
+                        float* scores, Beat& beat) {
+    constexpr int wide = k_tile_sums / TALL;
+    const int64_t blocks = step.columns / k_lane;
+    int64_t b = 0;
+    for (; b + wide <= blocks; b += wide) {
+        score_tiles<V, T, TALL, wide>(layout, q, step.k_blocks + b, scores + b * k_lane, beat);
+    }
+    for (; b < blocks; ++b) {
+        score_tiles<V, T, TALL, 1>(layout, q, step.k_blocks + b, scores + b * k_lane, beat);
+    }
 }
 
 // The tokens of a segment that fill whole tiles begin in its first whole pair.
@@ -90,68 +174,102 @@ inline WholeTiles whole_tiles(const Segment& s) {
     return {s.slot + odd, (s.column + s.lead + odd) / 2, (s.tokens - odd) / k_tile_terms};
 }
 
-// sums += the tokens of a segment that fill no tile.
-template <class V, class T, int WIDE>
-inline void weigh_rest(const PackedLayout& layout, const Segment& s, const float* p,
-                       int64_t first_panel, int rows, float (&sums)[k_tile_rows][WIDE * k_lane]) {
+inline int64_t whole_tiles(const Step& step) {
+    int64_t count = 0;
+    for (int32_t i = 0; i < step.num_segments; ++i) {
+        count += whole_tiles(step.segments[i]).count;
+    }
+    return count;
+}
+
+// sum += the pair of probabilities at `word` times a pair of V's rows, of which U may leave one.
+template <class V, int U, class T>
+[[gnu::always_inline]] inline void add_split_pair(typename V::F& sum, const float* word,
+                                                  const T* v) {
+    const auto pairs = V::template load_pairs<U>(v);
+    V::add_pairs(sum, V::set(word[0]), pairs);
+    V::add_pairs(sum, V::set(word[k_rest_words]), pairs);
+}
+
+// o += the tokens of a segment that fill no tile, for one row.
+template <class V, class T>
+inline void weigh_rest(const PackedLayout& layout, const Segment& s, const float* p, float* o) {
     const WholeTiles whole = whole_tiles(s);
     const int64_t end = s.slot + s.tokens;
     const int64_t first = whole.slot + whole.count * k_tile_terms;  // token after the tiles
-    const T* v = static_cast<const T*>(s.v) + first_panel * layout.v_panel;
-    for (int r = 0; r < rows; ++r) {
-        const float* words =
-            p + r * k_pair_stride + whole.word - whole.slot / 2;  // by pair of slots
-        for (int i = 0; i < WIDE; ++i) {
-            const T* panel = v + i * layout.v_panel;
-            auto sum = V::load(&sums[r][i * k_lane]);
-            if (s.slot % 2 != 0) {
-                const int64_t pair = s.slot / 2;
-                V::add_pairs(sum, V::set(words[pair]),
-                             V::template load_pairs<1>(panel + pair * 2 * k_lane));
-            }
-            int64_t slot = first;
-            for (; slot + 1 < end; slot += 2) {
-                V::add_pairs(sum, V::set(words[slot / 2]),
-                             V::template load_pairs<k_both>(panel + slot * k_lane));
-            }
-            if (slot < end) {
-                V::add_pairs(sum, V::set(words[slot / 2]),
-                             V::template load_pairs<0>(panel + slot * k_lane));
-            }
-            V::store(&sums[r][i * k_lane], sum);
+    const float* words = p + whole.word - whole.slot / 2;           // by pair of slots
+    const T* panel = static_cast<const T*>(s.v);
+    for (int64_t d = 0; d < layout.head_dim_v; d += k_lane, panel += layout.v_panel) {
+        auto sum = V::load(o + d);
+        if (s.slot % 2 != 0) {
+            const int64_t pair = s.slot / 2;
+            add_split_pair<V, 1>(sum, words + pair, panel + pair * 2 * k_lane);
         }
+        int64_t slot = first;
+        for (; slot + 1 < end; slot += 2) {
+            add_split_pair<V, k_both>(sum, words + slot / 2, panel + slot * k_lane);
+        }
+        if (slot < end) {
+            add_split_pair<V, 0>(sum, words + slot / 2, panel + slot * k_lane);
+        }
+        V::store(o + d, sum);
     }
 }
 
-// fetch_of(s): what segment s of the step brings in.
-template <class V, class T, int WIDE, class FetchOf>
-inline void weigh_tiles(const PackedLayout& layout, const Step& step, const float* p,
-                        int64_t first_panel, const float* alpha, FetchOf fetch_of, int rows,
-                        float* o, int64_t o_stride) {
-    zero_tiles<V, WIDE>();
+// WIDE panels of o += the tokens of a step that fill whole tiles. o is where the first tile of rows
+// begins in each panel's first column.
+template <class V, class T, int TALL, int WIDE, class Beat>
+inline void weigh_tiles(const PackedLayout& layout, const Step& step, const float* p, int64_t panel,
+                        float* const (&o)[2], int64_t o_stride, Beat& beat) {
+    each_sum<TALL, WIDE>([&]<int I, int J>() {
+        V::Tiles::template load<I * WIDE + J>(o[I] + (panel + J) * k_lane, tile_stride(o_stride));
+    });
     for (int32_t i = 0; i < step.num_segments; ++i) {
         const Segment& s = step.segments[i];
         const WholeTiles whole = whole_tiles(s);
-        auto fetch = fetch_of(i);
+        const T* v = static_cast<const T*>(s.v) + panel * layout.v_panel + whole.slot * k_lane;
+        const float* words = p + whole.word;
         for (int64_t t = 0; t < whole.count; ++t) {
-            const T* v = static_cast<const T*>(s.v) + first_panel * layout.v_panel +
-                         (whole.slot + t * k_tile_terms) * k_lane;
-            dot_tiles<V, WIDE>(p + whole.word + t * (k_tile_terms / 2), k_pair_stride, fetch,
-                               [&](int panel) { return v + panel * layout.v_panel; });
+            dot_split_tiles<V, TALL, WIDE>(
+                [&](int row, int part) {
+                    return words + row * k_tile_rows * k_score_stride + part * k_rest_words;
+                },
+                tile_stride(k_score_stride), [&](int j) { return v + j * layout.v_panel; },
+                [&] { beat(2 * TALL * WIDE); });
+            words += k_tile_terms / 2;
+            v += k_tile_terms * k_lane;
         }
     }
-    alignas(64) float sums[k_tile_rows][WIDE * k_lane];
-    store_tiles<V, WIDE>(&sums[0][0], WIDE * k_lane);
-    for (int32_t i = 0; i < step.num_segments; ++i) {
-        const Segment& s = step.segments[i];
-        if (whole_tiles(s).count * k_tile_terms != s.tokens) {
-            weigh_rest<V, T, WIDE>(layout, s, p, first_panel, rows, sums);
+    each_sum<TALL, WIDE>([&]<int I, int J>() {
+        V::Tiles::template store<I * WIDE + J>(o[I] + (panel + J) * k_lane, tile_stride(o_stride));
+    });
+}
+
+// o is summed up in tiles, step after step: the sum's error stays far below that of bf16.
+template <class V, class T, int TALL, class Beat>
+inline void weigh_group(const PackedLayout& layout, const Step& step, const TileGroup<V>& group,
+                        float* const (&o)[2], int64_t o_stride, Beat& beat) {
+    constexpr int wide = k_tile_sums / TALL;
+    const int64_t panels = round_up(layout.head_dim_v, k_lane) / k_lane;
+    if (whole_tiles(step) > 0) {
+        int64_t b = 0;
+        for (; b + wide <= panels; b += wide) {
+            weigh_tiles<V, T, TALL, wide>(layout, step, group.scores, b, o, o_stride, beat);
+        }
+        for (; b < panels; ++b) {
+            weigh_tiles<V, T, TALL, 1>(layout, step, group.scores, b, o, o_stride, beat);
         }
     }
-    for (int r = 0; r < rows; ++r) {
-        for (int i = 0; i < WIDE; ++i) {
-            float* to = o + r * o_stride + (first_panel + i) * k_lane;
-            V::store(to, V::fma(V::load(to), V::set(alpha[r]), V::load(&sums[r][i * k_lane])));
+    for (int32_t s = 0; s < step.num_segments; ++s) {
+        const Segment& segment = step.segments[s];
+        if (whole_tiles(segment).count * k_tile_terms == segment.tokens) {
+            continue;
+        }
+        for (int i = 0; i < TALL; ++i) {
+            const float* p = group.scores + i * k_tile_rows * k_score_stride;
+            for (int64_t r = 0; r < group.rows[i]; ++r) {
+                weigh_rest<V, T>(layout, segment, p + r * k_score_stride, o[i] + r * o_stride);
+            }
         }
     }
 }
