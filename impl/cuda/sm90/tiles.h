@@ -37,8 +37,8 @@ struct ManyTile {
     // only warpgroups hand registers over.
     static constexpr int producer_threads = consumers == 1 ? k_warp_threads : k_group_threads;
     // Registers per thread that the roles take then: together what the launch gave them.
-    static constexpr int producer_registers = 56;
-    static constexpr int consumer_registers = 224;
+    static constexpr int producer_registers = 40;
+    static constexpr int consumer_registers = 232;
     static constexpr int consumer_threads = consumers * k_group_threads;
     static constexpr int threads = consumer_threads + producer_threads;
 };
