@@ -99,7 +99,7 @@ StepOptions draw_tile_step(int64_t rows, int64_t tokens, Random& random) {
     o.kv = {1, 64, 8 * random.integer(4, 12), Dtype::bf16};
     o.q_dtype = o.out_dtype = Dtype::bf16;
     o.num_q_heads = 1;
-    o.page_size = random.pick<int64_t>({33, 64, 128, 300});
+    o.page_size = random.pick<int64_t>({16, 33, 64, 128, 300});
     o.prefix = tokens;
     o.tails.assign(static_cast<size_t>(rows), 0);
     for (int64_t& tail : o.tails) {

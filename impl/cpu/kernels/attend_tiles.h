@@ -122,7 +122,7 @@ template <class V, class T>
 class TileStep {
   public:
     TileStep(const Unit& u, const Step& step, Stream& stream)
-        : u_(u), step_(step), stream_(stream), soft_(u, step), groups_(u, step) {}
+        : u_(u), step_(step), stream_(stream), soft_(u, step), groups_(u, step), columns_(step) {}
 
     void run() {
         const int64_t count = groups_.count;
@@ -163,13 +163,14 @@ class TileStep {
     Stream& stream_;
     Softening<V, T> soft_;
     TileGroups<V> groups_;
+    ColumnTiles<V, T> columns_;
 
     int64_t score_dots(int64_t g) const {
         return groups_.of[g].count * (step_.columns / k_lane) *
                (u_.job.layout.head_dim_k / k_tile_terms);
     }
     int64_t weigh_dots(int64_t g) const {
-        return 2 * groups_.of[g].count * whole_tiles(step_) *
+        return 2 * groups_.of[g].count * columns_.count() *
                (round_up(u_.job.layout.head_dim_v, k_lane) / k_lane);
     }
     auto beat() {
@@ -200,9 +201,9 @@ class TileStep {
         }
         auto after = beat();
         if (group.count == 1) {
-            weigh_group<V, T, 1>(u_.job.layout, step_, group, o, stride, after);
+            weigh_group<V, T, 1>(u_.job.layout, columns_, group.scores, o, stride, after);
         } else {
-            weigh_group<V, T, 2>(u_.job.layout, step_, group, o, stride, after);
+            weigh_group<V, T, 2>(u_.job.layout, columns_, group.scores, o, stride, after);
         }
     }
 };

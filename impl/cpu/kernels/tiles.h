@@ -163,82 +163,85 @@ inline void score_group(const PackedLayout& layout, const float* const (&q)[2], 
     }
 }
 
-// The tokens of a segment that fill whole tiles begin in its first whole pair.
-struct WholeTiles {
-    int64_t slot, word;  // of the first one; word of the row of probabilities
-    int64_t count;
+// V of a step by 32 columns, of which each panel has a tile. As a rule it lies in a page as it is;
+// else it is put together, with zeros for columns that hold no token: such slots may hold NaN.
+template <class V, class T>
+class ColumnTiles {
+  public:
+    explicit ColumnTiles(const Step& step) : step_(step) {
+        for (int32_t i = 0; i < step.num_segments; ++i) {
+            const Segment& s = step.segments[i];
+            const int64_t first = s.column + s.lead;
+            for (int64_t c = s.column; c < s.end_column; c += k_lane) {
+                tokens_[c / k_lane] = ones(first + s.tokens - c) & ~ones(first - c);
+            }
+        }
+    }
+
+    int64_t count() const { return (step_.columns / k_lane + 1) / 2; }
+
+    // Of the panel that lies so many elements after the first one; `copy` is room for one.
+    const void* at(int64_t tile, int64_t panel, float* copy) const {
+        const int64_t block = 2 * tile;
+        const T* low = static_cast<const T*>(step_.v_blocks[block]);
+        const T* high =
+            tokens_[block + 1] != 0 ? static_cast<const T*>(step_.v_blocks[block + 1]) : low;
+        if ((tokens_[block] & tokens_[block + 1]) == k_all && high == low + k_lane * k_lane) {
+            return low + panel;
+        }
+        copy_block(low + panel, tokens_[block], copy);
+        copy_block(high + panel, tokens_[block + 1], copy + k_in_block);
+        return copy;
+    }
+
+  private:
+    static constexpr uint32_t k_all = 0xffff;
+    static constexpr int64_t k_in_block = k_lane * k_lane / 2;  // words
+
+    const Step& step_;
+    uint32_t tokens_[k_max_blocks] = {};  // bits of a block's columns
+
+    static uint32_t ones(int64_t count) {
+        return count <= 0 ? 0 : count >= k_lane ? k_all : (1u << count) - 1;
+    }
+
+    static void copy_block(const T* from, uint32_t tokens, float* to) {
+        for (int64_t pair = 0; pair < k_lane / 2; ++pair, from += 2 * k_lane, to += k_lane) {
+            switch (tokens >> (2 * pair) & 3) {
+                case 0:
+                    V::store(to, V::zero());
+                    break;
+                case 1:
+                    V::store(to, V::template load_pairs<0>(from));
+                    break;
+                case 2:
+                    V::store(to, V::template load_pairs<1>(from));
+                    break;
+                default:
+                    V::store(to, V::template load_pairs<k_both>(from));
+            }
+        }
+    }
 };
 
-inline WholeTiles whole_tiles(const Segment& s) {
-    const int64_t odd = s.slot % 2;
-    return {s.slot + odd, (s.column + s.lead + odd) / 2, (s.tokens - odd) / k_tile_terms};
-}
-
-inline int64_t whole_tiles(const Step& step) {
-    int64_t count = 0;
-    for (int32_t i = 0; i < step.num_segments; ++i) {
-        count += whole_tiles(step.segments[i]).count;
-    }
-    return count;
-}
-
-// sum += the pair of probabilities at `word` times a pair of V's rows, of which U may leave one.
-template <class V, int U, class T>
-[[gnu::always_inline]] inline void add_split_pair(typename V::F& sum, const float* word,
-                                                  const T* v) {
-    const auto pairs = V::template load_pairs<U>(v);
-    V::add_pairs(sum, V::set(word[0]), pairs);
-    V::add_pairs(sum, V::set(word[k_rest_words]), pairs);
-}
-
-// o += the tokens of a segment that fill no tile, for one row.
-template <class V, class T>
-inline void weigh_rest(const PackedLayout& layout, const Segment& s, const float* p, float* o) {
-    const WholeTiles whole = whole_tiles(s);
-    const int64_t end = s.slot + s.tokens;
-    const int64_t first = whole.slot + whole.count * k_tile_terms;  // token after the tiles
-    const float* words = p + whole.word - whole.slot / 2;           // by pair of slots
-    const T* panel = static_cast<const T*>(s.v);
-    for (int64_t d = 0; d < layout.head_dim_v; d += k_lane, panel += layout.v_panel) {
-        auto sum = V::load(o + d);
-        if (s.slot % 2 != 0) {
-            const int64_t pair = s.slot / 2;
-            add_split_pair<V, 1>(sum, words + pair, panel + pair * 2 * k_lane);
-        }
-        int64_t slot = first;
-        for (; slot + 1 < end; slot += 2) {
-            add_split_pair<V, k_both>(sum, words + slot / 2, panel + slot * k_lane);
-        }
-        if (slot < end) {
-            add_split_pair<V, 0>(sum, words + slot / 2, panel + slot * k_lane);
-        }
-        V::store(o + d, sum);
-    }
-}
-
-// WIDE panels of o += the tokens of a step that fill whole tiles. o is where the first tile of rows
-// begins in each panel's first column.
+// WIDE panels of o += p V.
 template <class V, class T, int TALL, int WIDE, class Beat>
-inline void weigh_tiles(const PackedLayout& layout, const Step& step, const float* p, int64_t panel,
-                        float* const (&o)[2], int64_t o_stride, Beat& beat) {
+inline void weigh_tiles(const PackedLayout& layout, const ColumnTiles<V, T>& columns,
+                        const float* p, int64_t panel, float* const (&o)[2], int64_t o_stride,
+                        Beat& beat) {
+    alignas(64) float copies[WIDE][k_tile_rows * k_lane];
     each_sum<TALL, WIDE>([&]<int I, int J>() {
         V::Tiles::template load<I * WIDE + J>(o[I] + (panel + J) * k_lane, tile_stride(o_stride));
     });
-    for (int32_t i = 0; i < step.num_segments; ++i) {
-        const Segment& s = step.segments[i];
-        const WholeTiles whole = whole_tiles(s);
-        const T* v = static_cast<const T*>(s.v) + panel * layout.v_panel + whole.slot * k_lane;
-        const float* words = p + whole.word;
-        for (int64_t t = 0; t < whole.count; ++t) {
-            dot_split_tiles<V, TALL, WIDE>(
-                [&](int row, int part) {
-                    return words + row * k_tile_rows * k_score_stride + part * k_rest_words;
-                },
-                tile_stride(k_score_stride), [&](int j) { return v + j * layout.v_panel; },
-                [&] { beat(2 * TALL * WIDE); });
-            words += k_tile_terms / 2;
-            v += k_tile_terms * k_lane;
-        }
+    for (int64_t t = 0; t < columns.count(); ++t) {
+        const float* words = p + t * (k_tile_terms / 2);
+        dot_split_tiles<V, TALL, WIDE>(
+            [&](int row, int part) {
+                return words + row * k_tile_rows * k_score_stride + part * k_rest_words;
+            },
+            tile_stride(k_score_stride),
+            [&](int j) { return columns.at(t, (panel + j) * layout.v_panel, copies[j]); },
+            [&] { beat(2 * TALL * WIDE); });
     }
     each_sum<TALL, WIDE>([&]<int I, int J>() {
         V::Tiles::template store<I * WIDE + J>(o[I] + (panel + J) * k_lane, tile_stride(o_stride));
@@ -247,30 +250,16 @@ inline void weigh_tiles(const PackedLayout& layout, const Step& step, const floa
 
 // o is summed up in tiles, step after step: the sum's error stays far below that of bf16.
 template <class V, class T, int TALL, class Beat>
-inline void weigh_group(const PackedLayout& layout, const Step& step, const TileGroup<V>& group,
-                        float* const (&o)[2], int64_t o_stride, Beat& beat) {
+inline void weigh_group(const PackedLayout& layout, const ColumnTiles<V, T>& columns,
+                        const float* p, float* const (&o)[2], int64_t o_stride, Beat& beat) {
     constexpr int wide = k_tile_sums / TALL;
     const int64_t panels = round_up(layout.head_dim_v, k_lane) / k_lane;
-    if (whole_tiles(step) > 0) {
-        int64_t b = 0;
-        for (; b + wide <= panels; b += wide) {
-            weigh_tiles<V, T, TALL, wide>(layout, step, group.scores, b, o, o_stride, beat);
-        }
-        for (; b < panels; ++b) {
-            weigh_tiles<V, T, TALL, 1>(layout, step, group.scores, b, o, o_stride, beat);
-        }
+    int64_t b = 0;
+    for (; b + wide <= panels; b += wide) {
+        weigh_tiles<V, T, TALL, wide>(layout, columns, p, b, o, o_stride, beat);
     }
-    for (int32_t s = 0; s < step.num_segments; ++s) {
-        const Segment& segment = step.segments[s];
-        if (whole_tiles(segment).count * k_tile_terms == segment.tokens) {
-            continue;
-        }
-        for (int i = 0; i < TALL; ++i) {
-            const float* p = group.scores + i * k_tile_rows * k_score_stride;
-            for (int64_t r = 0; r < group.rows[i]; ++r) {
-                weigh_rest<V, T>(layout, segment, p + r * k_score_stride, o[i] + r * o_stride);
-            }
-        }
+    for (; b < panels; ++b) {
+        weigh_tiles<V, T, TALL, 1>(layout, columns, p, b, o, o_stride, beat);
     }
 }
 
