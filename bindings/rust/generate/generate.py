@@ -1,9 +1,15 @@
 #!/usr/bin/env python3
 """Writes relayattn-sys's Rust declarations: generate.py XML INCLUDE_DIR OUT_DIR
 
-XML is what `swig -xml` says about relayattn.h, INCLUDE_DIR has that header, and OUT_DIR gets types.rs
-(constants, structs and their layout), linked.rs (functions, for the linker) and loaded.rs (the same
-functions, out of the table that ra_get_api of a loaded library gives). generate.sh runs it.
+XML is what `swig -xml` says about relayattn.h, INCLUDE_DIR has that header, and OUT_DIR gets
+    constants.rs   macros and enums
+    types.rs       handles, function types and structs
+    api.rs         the table of functions, ra_api
+    layout.rs      sizes and offsets of the structs, checked when it is compiled
+    linked.rs      functions, for the linker
+    loaded/X.rs    the functions of subject X, out of the table that ra_get_api of a loaded library gives
+    manual.md      the manual that the header begins with
+generate.sh runs it.
 """
 import os
 import sys
@@ -17,6 +23,10 @@ NOTICE = "// Generated from relayattn.h by bindings/rust/generate; do not edit.\
 # What a program can ask before a library is loaded, or when none could be; written by hand.
 NOT_LOADED = {"ra_status": " RA_ERROR_DEVICE", "void": ""}
 BY_HAND = {"ra_version", "ra_last_error", "ra_status_name", "ra_get_api"}
+TABLE = "ra_api"
+# The file of functions whose names begin like this.
+SUBJECTS = {"context": "context", "model": "model", "layer": "model", "cache": "cache", "prefix": "prefix",
+            "sequence": "sequence", "batch": "batch", "plan": "batch", "merge": "batch"}
 
 
 def doc(lines, indent=""):
@@ -69,7 +79,7 @@ class Writer:
                 lines += doc(former, "    ")
             names = [parameter.name for parameter in one.members]
             lines.append(f"    pub {rust_name(one.name)}: {rust_type(one.type, names)},")
-        return lines + ["}"] + self.asserts(item)
+        return lines + ["}"]
 
     def asserts(self, item):
         size, alignment = self.layout[item.name]
@@ -80,8 +90,8 @@ class Writer:
             lines.append(f"    assert!(offset_of!({item.name}, {rust_name(one.name)}) == {offset});")
         return lines + ["};"]
 
-    def types(self):
-        lines = [NOTICE, "use core::ffi::{c_char, c_void};", "use core::mem::offset_of;", ""]
+    def constants(self):
+        lines = [NOTICE, "use super::types::ra_status;", ""]
         for item in self.items:
             if item.kind == "constant":
                 lines += self.constant(item, [])
@@ -89,24 +99,43 @@ class Writer:
                 group = self.header.enum_of(item.name)
                 for one in item.members:
                     lines += self.constant(one, group)
-            elif item.kind == "typedef":
+        return lines
+
+    def types(self):
+        lines = [NOTICE, "use core::ffi::{c_char, c_void};", ""]
+        for item in self.items:
+            if item.kind == "typedef":
                 lines += self.typedef(item)
-            elif item.kind == "struct":
+            elif item.kind == "struct" and item.name != TABLE:
                 lines += self.struct(item)
         return lines
 
+    def api(self):
+        lines = [NOTICE, "use super::types::*;", "use core::ffi::{c_char, c_void};", ""]
+        return lines + self.struct(next(item for item in self.structs if item.name == TABLE))
+
+    def layouts(self):
+        lines = [NOTICE, "use super::api::*;", "use super::types::*;", "use core::mem::offset_of;", ""]
+        for item in self.structs:
+            lines += self.asserts(item)
+        return lines
+
     def linked(self):
-        lines = [NOTICE, "use crate::types::*;", "use core::ffi::{c_char, c_void};", "",
+        lines = [NOTICE, "use crate::api::*;", "use crate::types::*;",
+                 "use core::ffi::{c_char, c_void};", "",
                  'unsafe extern "C" {']
         for item in self.functions:
             lines += doc(self.header.declaration(item.name), "    ")
             lines.append(f"    pub fn {item.name}({parameter_list(item)}){rust_result(item.type)};")
         return lines + ["}"]
 
-    def loaded(self):
-        lines = [NOTICE, "use super::table;", "use crate::types::*;", "use core::ffi::c_void;", ""]
+    def subject(self, function):
+        return SUBJECTS[function.name.split("_")[1]]
+
+    def loaded(self, subject):
+        lines = [NOTICE, "use super::*;", ""]
         for item in self.functions:
-            if item.name in BY_HAND:
+            if item.name in BY_HAND or self.subject(item) != subject:
                 continue
             names = ", ".join(rust_name(one.name) for one in item.members)
             lines += doc(self.header.declaration(item.name)) + [
@@ -125,9 +154,12 @@ def main():
     xml, include, out = sys.argv[1:]
     header = Header(os.path.join(include, "relayattn", "relayattn.h"))
     writer = Writer(swig_xml.read(xml), header, include)
-    os.makedirs(out, exist_ok=True)
-    for name, lines in (("types.rs", writer.types()), ("linked.rs", writer.linked()),
-                        ("loaded.rs", writer.loaded()), ("manual.md", writer.manual())):
+    os.makedirs(os.path.join(out, "loaded"), exist_ok=True)
+    files = {"constants.rs": writer.constants(), "types.rs": writer.types(), "layout.rs": writer.layouts(),
+             "api.rs": writer.api(), "linked.rs": writer.linked(), "manual.md": writer.manual()}
+    for subject in SUBJECTS.values():
+        files[f"loaded/{subject}.rs"] = writer.loaded(subject)
+    for name, lines in files.items():
         with open(os.path.join(out, name), "w", encoding="utf-8") as file:
             file.write("\n".join(lines) + "\n")
 

@@ -16,4 +16,4 @@ mkdir -p "$work" "$out"
 bash "$root/bindings/swig/swig.sh" "$root/build/swig" -xml "-I$include" -o "$work/relayattn.xml" \
     "$root/bindings/swig/relayattn.i"
 PYTHONDONTWRITEBYTECODE=1 python3 "$here/generate.py" "$work/relayattn.xml" "$include" "$out"
-rustfmt --edition 2024 --config-path "$here/.." "$out"/{types,linked,loaded}.rs
+rustfmt --edition 2024 --config-path "$here/.." "$out"/{,loaded/}*.rs

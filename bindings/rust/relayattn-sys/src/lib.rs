@@ -7,8 +7,16 @@
 #![doc = include_str!("generated/manual.md")]
 #![allow(non_camel_case_types)]
 
+#[path = "generated/api.rs"]
+mod api;
+#[path = "generated/constants.rs"]
+mod constants;
+#[path = "generated/layout.rs"]
+mod layout;
 #[path = "generated/types.rs"]
 mod types;
+pub use api::*;
+pub use constants::*;
 pub use types::*;
 
 #[cfg(not(feature = "dlopen"))]

@@ -1,11 +1,28 @@
 //! Feature `dlopen`: the functions of the C API, out of the table of a library loaded at run time.
 
-#[path = "generated/loaded.rs"]
-mod loaded;
-pub use loaded::*;
+#[path = "generated/loaded/batch.rs"]
+mod batch;
+#[path = "generated/loaded/cache.rs"]
+mod cache;
+#[path = "generated/loaded/context.rs"]
+mod context;
+#[path = "generated/loaded/model.rs"]
+mod model;
+#[path = "generated/loaded/prefix.rs"]
+mod prefix;
+#[path = "generated/loaded/sequence.rs"]
+mod sequence;
+pub use batch::*;
+pub use cache::*;
+pub use context::*;
+pub use model::*;
+pub use prefix::*;
+pub use sequence::*;
 
+use crate::api::*;
+use crate::constants::*;
 use crate::types::*;
-use core::ffi::{CStr, c_char};
+use core::ffi::{CStr, c_char, c_void};
 use core::ptr::null;
 use std::ffi::{OsStr, OsString};
 use std::sync::OnceLock;

@@ -1,5 +1,6 @@
 // Generated from relayattn.h by bindings/rust/generate; do not edit.
 
+use crate::api::*;
 use crate::types::*;
 use core::ffi::{c_char, c_void};
 
