@@ -1,7 +1,15 @@
 // The vector of the AVX-512 sets: F, BW, VL, DQ; sixteen lanes, thirty-two registers.
 #pragma once
 
+#ifdef __clang__
 #include <immintrin.h>
+#else  // GCC 12 warns about its own "undefined" vectors there.
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wuninitialized"
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#include <immintrin.h>
+#pragma GCC diagnostic pop
+#endif
 
 #include "impl/cpu/kernels/elements.h"
 
