@@ -6,12 +6,18 @@
 // product is turned round, S^T = K Q^T, so that 8 rows fill the N of one m16n8k16:
 //   S^T [16 tokens x 8 rows] = K (ldmatrix) x Q (registers)
 //   O^T [16 dims x 8 rows]  += V^T (ldmatrix.trans) x P^T (S^T through movmatrix)
+// With at most 4 rows the other half of N holds them once more, and there P is what rounding has
+// left out of the weights: so these cost no accuracy.
 #pragma once
 
 #include "impl/cuda/sm80/few_steps.cuh"
 #include "impl/cuda/sm80/output.cuh"
 
 namespace relayattn::cuda {
+
+__device__ __forceinline__ bool splits_weights(const KernelParams& p, const Item& item) {
+    return item.num_tokens * p.group <= k_few_rows / 2;
+}
 
 template <class T, int dim, int warps, int tiles>
 struct FewRows {
@@ -36,6 +42,7 @@ struct FewRows {
     uint32_t q[k_slices][2];
     float o[k_slices][4];
     float row_max[2], row_sum[2];
+    const int row_mask;  // of the product's row, for the item's
 
     __device__ __forceinline__ FewRows(const KernelParams& params, const ItemStart& work,
                                        int of_head, char* group_smem, int warp_in_group)
@@ -46,7 +53,11 @@ struct FewRows {
           lane(threadIdx.x % k_warp),
           smem(group_smem + warp_in_group * Smem::bytes),
           ring(ptx::shared_address(smem)),
-          window(work) {}
+          window(work),
+          row_mask(splits_weights(params, item) ? k_few_rows / 2 - 1 : k_few_rows - 1) {}
+
+    // The half of the product that this lane's scores lie in holds rests.
+    __device__ __forceinline__ bool holds_rests() const { return lane % 4 * 2 > row_mask; }
 
     __device__ __forceinline__ const T* page_row(const Pages& pages, int32_t page,
                                                  int32_t slot) const {
@@ -72,7 +83,7 @@ struct FewRows {
     }
 
     __device__ __forceinline__ void load_q() {
-        const Row row = row_of(p, item, kv_head, lane / 4);
+        const Row row = row_of(p, item, kv_head, lane / 4 & row_mask);
         const T* from = static_cast<const T*>(p.call.q.data) + row.token * p.call.q.token_stride +
                         row.head * p.call.q.head_stride + lane % 4 * 2;
 #pragma unroll
@@ -190,7 +201,7 @@ struct FewRows {
     __device__ __forceinline__ void transform_and_mask(float (&s)[4], const int4& step) const {
 #pragma unroll
         for (int r = 0; r < 2; ++r) {
-            const Row row = row_of(p, item, kv_head, lane % 4 * 2 + r);
+            const Row row = row_of(p, item, kv_head, (lane % 4 * 2 + r) & row_mask);
             const Sight sight = sight_of(p.call, item, row);
 #pragma unroll
             for (int half = 0; half < 2; ++half) {
@@ -250,6 +261,11 @@ struct FewRows {
         for (int i = 0; i < 4; ++i) {
             s[i] = ptx::exp2_approx(fmaf(s[i], p.score_factor, -row_max[i % 2]));
             row_sum[i % 2] += s[i];
+        }
+        if (holds_rests()) {
+#pragma unroll
+            for (int i = 0; i < 4; ++i)
+                s[i] -= static_cast<float>(T(s[i]));
         }
         const uint32_t p0 = ptx::transpose_8x8(ptx::pack<T>(s[0], s[1]));
         const uint32_t p1 = ptx::transpose_8x8(ptx::pack<T>(s[2], s[3]));
@@ -318,11 +334,13 @@ struct FewRows {
     }
 };
 
-// Adds up the warps' results and writes the rows: four dims of one row per thread and turn.
+// Adds up the warps' results, and rests, and writes the rows: four dims of one row per thread and
+// turn.
 template <class T, int dim, int warps, int tiles>
 __device__ __forceinline__ void write_few(const KernelParams& p, const Item& item, int kv_head,
                                           const char* group_smem, int thread) {
     using Smem = FewSmem<dim, tiles>;
+    const bool splits = splits_weights(p, item);
     const int quads = item.num_tokens * p.group * (dim / 4);
     for (int i = thread; i < quads; i += warps * k_warp) {
         const int r = i / (dim / 4), quad = i % (dim / 4);
@@ -340,8 +358,12 @@ __device__ __forceinline__ void write_few(const KernelParams& p, const Item& ite
         for (int w = 0; w < warps; ++w) {
             const float* from = reinterpret_cast<const float*>(group_smem + w * Smem::bytes);
             const float weight = ptx::exp2_approx(from[Smem::result_state + r] - max);
-            const float4 part =
-                *reinterpret_cast<const float4*>(from + r * Smem::result_row + quad * 4);
+            float4 part = *reinterpret_cast<const float4*>(from + r * Smem::result_row + quad * 4);
+            if (splits) {
+                const float4 rest = *reinterpret_cast<const float4*>(
+                    from + (r + k_few_rows / 2) * Smem::result_row + quad * 4);
+                part = {part.x + rest.x, part.y + rest.y, part.z + rest.z, part.w + rest.w};
+            }
             sum += weight * from[Smem::result_state + k_few_rows + r];
             acc.x += weight * part.x;
             acc.y += weight * part.y;
